@@ -1,0 +1,3 @@
+//! The `regain` command.
+
+fn main() {}
