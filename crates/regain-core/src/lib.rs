@@ -1,1 +1,42 @@
-//! regain-core
+//! The rules of Regain: accounts, passwords, tokens, sessions, the flows and the outbox.
+//!
+//! Everything that touches the world goes through one of four ports, [`Clock`], [`Rng`], [`Store`] and
+//! [`Mailer`], so that each rule can be tested without it. This crate must not know HTTP, SQL, SMTP or files.
+//!
+//! Start reading at [`flows::reset_password`].
+
+pub mod account;
+pub mod caller;
+pub mod clock;
+pub mod flows;
+pub mod hashing;
+pub mod letter;
+pub mod limits;
+pub mod mailer;
+pub mod name;
+pub mod outbox;
+pub mod password;
+pub mod policy;
+pub mod rng;
+pub mod service;
+pub mod session;
+pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod token;
+
+pub use account::{Account, AccountId, Generation};
+pub use caller::{Caller, UserAgent};
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use hashing::{HashCost, HashPool};
+pub use letter::{ClaimId, Letter, LetterId, LetterState, Purpose};
+pub use limits::{Limits, PerMinute};
+pub use mailer::{DeliveryError, Mailer, Parcel, Receipt};
+pub use name::{Address, KeyMode, Name, NameKey};
+pub use password::{Password, PasswordHash, PasswordPolicy, PasswordRefusal};
+pub use policy::Policy;
+pub use rng::{OsRng, Rng};
+pub use service::Service;
+pub use session::{AppId, Session, SessionId, SignedSession, SigningKey};
+pub use store::{Store, StoreError};
+pub use token::{Token, TokenHash, TokenKey, TokenKeyId};

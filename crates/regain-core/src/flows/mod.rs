@@ -1,0 +1,54 @@
+//! The flows: each rule-bearing story as plain functions over a [`crate::Service`].
+//!
+//! A flow knows no wire format. What it answers and how it fails is an enum of its own; one table in the HTTP layer
+//! maps them to ROS's problems.
+
+pub mod change_password;
+pub mod confirm_email;
+pub mod register;
+pub mod reset_password;
+pub mod session;
+pub mod sign_in;
+
+use crate::hashing::HashError;
+use crate::limits::RetryAfter;
+use crate::rng::NoRandomness;
+use crate::store::StoreError;
+
+/// What can go wrong in any flow, apart from what it is about.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// This client must wait.
+    #[error("too many requests from this client")]
+    Limited(RetryAfter),
+    /// Too much is going on for the moment.
+    #[error("the server is too busy")]
+    Busy,
+    /// The store failed, or could not promise.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something that should not happen: no randomness, a key that cannot sign, a broken hash.
+    #[error("internal failure: {0}")]
+    Internal(&'static str),
+}
+
+impl From<RetryAfter> for Trouble {
+    fn from(after: RetryAfter) -> Self {
+        Self::Limited(after)
+    }
+}
+
+impl From<HashError> for Trouble {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy => Self::Busy,
+            HashError::Failed => Self::Internal("a password could not be hashed"),
+        }
+    }
+}
+
+impl From<NoRandomness> for Trouble {
+    fn from(_: NoRandomness) -> Self {
+        Self::Internal("the operating system gives no randomness")
+    }
+}

@@ -1,0 +1,7 @@
+//! The rules of the outbox, apart from where it is kept: when a request needs no letter, when a letter is tried
+//! again, when a relay rests, and the courier's one step.
+
+pub mod backoff;
+pub mod breaker;
+pub mod courier;
+pub mod repeats;

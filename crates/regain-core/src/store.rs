@@ -1,0 +1,386 @@
+//! The port to what is durable: one method for each whole step.
+//!
+//! Invariant: a step is atomic and, once answered, durable. No step reads, lets the caller decide and writes:
+//! races are decided inside. Time comes in as a parameter. What each step promises is written as clauses in
+//! [`crate::testing::contract`], which runs on every adapter.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::account::{Account, AccountId, Generation, NewAccount};
+use crate::clock::Timestamp;
+use crate::letter::{ClaimId, ClaimedLetter, Letter, LetterId, LetterState, NewLetter, Notice, Purpose};
+use crate::name::{KeyMode, NameKey};
+use crate::outbox::repeats::Repeats;
+use crate::password::PasswordHash;
+use crate::session::SessionId;
+use crate::token::{TokenHash, TokenKeyId};
+
+/// What is durable.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// How names are compared, fixed when the database was made.
+    fn key_mode(&self) -> KeyMode;
+
+    // Accounts and sessions
+
+    /// Adds an account and posts its confirmation letter, both or neither.
+    async fn register(
+        &self,
+        account: NewAccount,
+        letter: Option<NewLetter>,
+        now: Timestamp,
+    ) -> Result<Registered, StoreError>;
+
+    /// The account of that name.
+    async fn account_by_name(&self, name: &NameKey) -> Result<Option<Account>, StoreError>;
+
+    /// The account of that identity.
+    async fn account_by_id(&self, id: &AccountId) -> Result<Option<Account>, StoreError>;
+
+    /// Replaces a hash by one of the same password, only where `old` is still the one kept. Answers whether it was.
+    async fn rehash(
+        &self,
+        id: &AccountId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError>;
+
+    /// Sets a password, raises the generation, keeps the session of `change.by` alone, voids open reset tokens, ends the
+    /// account's reset letters as superseded, posts `change.notice` where the name is an address. Answers `false` where
+    /// the account is gone or disabled, or `change.by` does not hold any more.
+    async fn change_password(&self, change: PasswordChange, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// The account that a session is of, and whether that session has been revoked.
+    async fn session(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+    ) -> Result<Option<(Account, bool)>, StoreError>;
+
+    /// Revokes one session until it would have expired anyway. Revoking twice is fine.
+    async fn revoke(
+        &self,
+        session: &SessionId,
+        account: &AccountId,
+        expires: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    // Tokens
+
+    /// What is known of a token of that purpose, read without changing it.
+    async fn token(
+        &self,
+        hash: &TokenHash,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<TokenStanding, StoreError>;
+
+    /// Uses a reset token up and sets the password, as [`Store::change_password`] does, keeping no session.
+    /// Answers `None` where the token is not good any more at this moment.
+    async fn complete_reset(
+        &self,
+        reset: CompleteReset,
+        now: Timestamp,
+    ) -> Result<Option<AccountId>, StoreError>;
+
+    /// Uses a confirmation token up, marks its account confirmed, ends the account's confirmation letters as superseded.
+    async fn confirm_email(&self, hash: &TokenHash, now: Timestamp) -> Result<Confirmation, StoreError>;
+
+    // Outbox
+
+    /// Posts a letter, or counts the request on one that makes another needless (see [`Repeats`]). Writes in each case.
+    async fn post(&self, letter: NewLetter, repeats: Repeats, now: Timestamp) -> Result<Posted, StoreError>;
+
+    /// Claims up to `limit` letters that are due, or whose lease has run out, until `lease`. What needs no mail any more
+    /// is closed on the way: past its deadline as expired, without an account (or a disabled one, or one whose name is
+    /// no address) as dropped, with nothing left to ask for as superseded.
+    async fn claim(
+        &self,
+        claim: ClaimId,
+        limit: usize,
+        lease: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<ClaimedLetter>, StoreError>;
+
+    /// Arms the token of a letter that is held under `arm.claim`: inserts its hash, or extends its expiry where it is
+    /// unused. Otherwise closes the letter as superseded.
+    async fn arm(&self, arm: Arm, now: Timestamp) -> Result<Armed, StoreError>;
+
+    /// Extends the lease of all letters still held under a claim. Answers how many there are.
+    async fn renew(&self, claim: ClaimId, lease: Timestamp) -> Result<usize, StoreError>;
+
+    /// Writes down what came of an attempt, where the letter is still held under `settlement.claim`. Answers whether it was.
+    async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Gives back all letters held under any claim: at a start, when nobody else can hold one. Answers how many.
+    async fn free_all_claims(&self) -> Result<usize, StoreError>;
+
+    /// When the next letter is due or the next lease runs out; a letter due now gives a time that is past.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Counts of the outbox.
+    async fn outbox_status(&self) -> Result<OutboxStatus, StoreError>;
+
+    /// Letters by identity, newest first.
+    async fn letters(&self, filter: LetterFilter) -> Result<Vec<Letter>, StoreError>;
+
+    /// One letter.
+    async fn letter(&self, id: LetterId) -> Result<Option<Letter>, StoreError>;
+
+    /// Lets a waiting letter be tried now, or posts `replacement` in place of a closed one and links the two.
+    async fn retry(
+        &self,
+        id: LetterId,
+        replacement: LetterId,
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> Result<Retried, StoreError>;
+
+    /// Closes a waiting letter as dropped. Answers `false` where it is not waiting.
+    async fn drop_letter(&self, id: LetterId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Removes what is past its retention, at most `limit` rows of each kind. Answers how many rows.
+    async fn purge(&self, retention: Retention, limit: usize, now: Timestamp) -> Result<usize, StoreError>;
+}
+
+/// A step was not done, or it is unknown whether it was done.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// For the moment: busy, full, unreachable. Nothing was promised; the client may try again.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// For good: a broken row, a bug. Never holds values of rows.
+    #[error("the database failed: {0}")]
+    Broken(String),
+}
+
+/// What came of registering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registered {
+    /// The account is there.
+    Created,
+    /// Another has that name; nothing was written.
+    NameTaken,
+}
+
+/// A change of password by its owner or an administrator.
+pub struct PasswordChange {
+    /// Whose.
+    pub account: AccountId,
+    /// The hash of the new password.
+    pub new: PasswordHash,
+    /// The owner's session that asked for it: must still hold in this moment, and lives on. `None` for an administrator.
+    pub by: Option<HeldSession>,
+    /// The letter that tells the owner; `None` where no mail is configured.
+    pub notice: Option<Notice>,
+    /// At most this many notices in 24 hours where the address is not confirmed, so that whoever registered a
+    /// stranger's address cannot flood it.
+    pub notices_if_unconfirmed: u32,
+}
+
+/// A session as it was when it was presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldSession {
+    /// Which session. It holds while the account keeps it, or is of `generation`.
+    pub session: SessionId,
+    /// The account's generation when the session was checked.
+    pub generation: Generation,
+}
+
+/// The end of a password reset.
+pub struct CompleteReset {
+    /// The token presented.
+    pub token: TokenHash,
+    /// The hash of the new password.
+    pub new: PasswordHash,
+    /// The letter that tells the owner; `None` where no mail is configured.
+    pub notice: Option<Notice>,
+}
+
+/// What is known of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenStanding {
+    /// It can be used now.
+    Good,
+    /// It was used, voided or has expired, or its account is gone or disabled.
+    Spent,
+    /// There is no such token of this purpose: a guess.
+    Unknown,
+}
+
+/// What came of confirming.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// Confirmed by this token, now.
+    Confirmed(AccountId),
+    /// This token was used before, and its account is confirmed.
+    Already,
+    /// Expired, or the account is gone or disabled.
+    Refused,
+    /// There is no such token: a guess.
+    Unknown,
+}
+
+/// What came of posting a letter. Not told to clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posted {
+    /// It waits in the outbox.
+    Posted,
+    /// An open letter of its purpose does the job; its deadline was extended.
+    Merged,
+    /// A limit of the address swallowed it, and was counted.
+    Swallowed,
+    /// Too many letters wait; nothing was written.
+    Full,
+}
+
+/// A token about to be mailed.
+#[derive(Clone)]
+pub struct Arm {
+    /// The letter.
+    pub letter: LetterId,
+    /// The claim it is held under.
+    pub claim: ClaimId,
+    /// The token's hash; `None` for a letter without one, where only the claim is checked.
+    pub token: Option<TokenHash>,
+    /// The key it was derived with.
+    pub token_key: TokenKeyId,
+    /// What the token is good for.
+    pub purpose: Purpose,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The name it is bound to.
+    pub name_key: NameKey,
+    /// Until when it is good.
+    pub expires: Timestamp,
+    /// The identity of the letter that takes this one's place where [`Armed::KeyGone`].
+    pub replacement: LetterId,
+}
+
+/// What came of arming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Armed {
+    /// The mail may go.
+    Armed,
+    /// The token was used, or its account has changed: the letter is closed.
+    Superseded,
+    /// The letter was first armed with another key: it is closed, and a new one takes its place.
+    KeyGone,
+    /// The claim is not ours any more.
+    Lost,
+}
+
+/// What came of an attempt, for [`Store::settle`].
+#[derive(Clone)]
+pub struct Settlement {
+    /// The letter.
+    pub letter: LetterId,
+    /// The claim it is held under.
+    pub claim: ClaimId,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A relay has accepted it.
+    Sent {
+        /// What the relay said.
+        reply: String,
+    },
+    /// Again at `due`, and this attempt counts.
+    Later {
+        /// When.
+        due: Timestamp,
+        /// Why.
+        error: String,
+        /// What the relay said.
+        reply: Option<String>,
+    },
+    /// Never.
+    Dead {
+        /// Why.
+        error: String,
+        /// What the relay said.
+        reply: Option<String>,
+    },
+    /// Given back as it was: the relay's fault or the courier is stopping. This attempt does not count.
+    Released {
+        /// Why, where there was an attempt.
+        error: Option<String>,
+    },
+}
+
+impl Outcome {
+    /// A word for logs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Sent { .. } => "sent",
+            Outcome::Later { .. } => "later",
+            Outcome::Dead { .. } => "dead",
+            Outcome::Released { .. } => "released",
+        }
+    }
+}
+
+/// Counts of the outbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutboxStatus {
+    /// Letters waiting or claimed.
+    pub open: u64,
+    /// When the oldest of them was posted.
+    pub oldest: Option<Timestamp>,
+    /// Letters closed as dead and not yet purged.
+    pub dead: u64,
+}
+
+/// Which letters to list.
+#[derive(Clone, Debug)]
+pub struct LetterFilter {
+    /// Of this state only.
+    pub state: Option<LetterState>,
+    /// Of this purpose only.
+    pub purpose: Option<Purpose>,
+    /// Older than this one (for the next page).
+    pub before: Option<LetterId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// What came of a retry by an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retried {
+    /// It was waiting and is due now.
+    Hastened,
+    /// It was closed; the replacement was posted.
+    Replaced,
+    /// A courier has it at this moment.
+    BeingDelivered,
+    /// There is no such letter.
+    Unknown,
+}
+
+/// How long closed things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Letters dropped for want of an account.
+    pub dropped: Duration,
+    /// Other closed letters.
+    pub closed: Duration,
+    /// Used or expired tokens, once no letter can bring them back.
+    pub tokens: Duration,
+    /// The audit trail.
+    pub audit: Duration,
+}
+
+impl Default for Retention {
+    /// Five minutes, 30 days, 30 days, 400 days.
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        Self { dropped: Duration::from_secs(300), closed: DAY * 30, tokens: DAY * 30, audit: DAY * 400 }
+    }
+}

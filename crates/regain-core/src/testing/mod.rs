@@ -1,0 +1,39 @@
+//! Fakes of the ports, and the contract that every store must pass. For tests, here and in crates that embed Regain.
+
+mod clock;
+mod mailer;
+mod rng;
+
+use crate::account::{Account, AccountId, Generation};
+use crate::caller::Caller;
+use crate::name::{KeyMode, Name};
+
+pub use clock::FakeClock;
+pub use mailer::ScriptedMailer;
+pub use rng::CountingRng;
+
+/// A plain account of that name, without a password.
+#[expect(clippy::expect_used, reason = "for tests")]
+pub fn account(name: &str) -> Account {
+    let name = Name::parse(name, KeyMode::Folded).expect("a name");
+    Account {
+        id: AccountId::from_stored("0123456789abcdef0123456789abcdef"),
+        name: name.as_str().to_owned(),
+        name_key: name.key().clone(),
+        address: name.address().cloned(),
+        password: None,
+        generation: Generation::default(),
+        kept_session: None,
+        is_admin: false,
+        is_confirmed: false,
+        is_disabled: false,
+    }
+}
+
+/// A client at 192.0.2.1 with a browser.
+pub fn caller() -> Caller {
+    Caller {
+        ip: std::net::IpAddr::from([192, 0, 2, 1]),
+        agent: crate::caller::UserAgent::parse("Firefox on Linux"),
+    }
+}
