@@ -319,7 +319,7 @@ mod tests {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let push = || {
             let gate = gate.clone();
-            pool.queue.push(Box::new(move |_| drop(gate.lock().unwrap().recv())))
+            pool.queue.push(Box::new(move |_| assert!(gate.lock().unwrap().recv().is_err())))
         };
         let taken = std::iter::from_fn(|| push().ok()).take(10_000).count();
         assert!((MAX_WAITING..=MAX_WAITING + threads).contains(&taken), "{taken}");

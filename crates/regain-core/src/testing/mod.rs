@@ -1,7 +1,9 @@
 //! Fakes of the ports, and the contract that every store must pass. For tests, here and in crates that embed Regain.
 
 mod clock;
+pub mod contract;
 mod mailer;
+mod memory;
 mod rng;
 
 use crate::account::{Account, AccountId, Generation};
@@ -10,6 +12,7 @@ use crate::name::{KeyMode, Name};
 
 pub use clock::FakeClock;
 pub use mailer::ScriptedMailer;
+pub use memory::MemoryStore;
 pub use rng::CountingRng;
 
 /// A plain account of that name, without a password.

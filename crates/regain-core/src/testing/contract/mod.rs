@@ -1,0 +1,82 @@
+//! The contract of [`Store`](crate::Store), clause by clause. One list for all adapters, in [`store_contract!`].
+
+pub mod accounts;
+pub mod claims;
+pub mod fixture;
+pub mod letters;
+pub mod operator;
+pub mod tokens;
+
+/// Makes one `#[tokio::test]` of each clause.
+///
+/// Takes a path to an async function without arguments that gives `(Arc<dyn Store>, guard)`: a fresh, empty store
+/// and whatever must live as long as it.
+#[macro_export]
+macro_rules! store_contract {
+    ($factory:path) => {
+        $crate::store_contract! { @each $factory;
+            accounts: a_name_is_registered_once,
+            accounts: fifty_registrations_of_one_name_make_one_account,
+            accounts: registering_posts_its_letter_or_nothing,
+            accounts: a_rehash_needs_the_hash_it_was_made_from,
+            accounts: a_change_of_password_raises_the_generation_and_keeps_one_session,
+            accounts: a_change_asked_for_by_an_ended_session_changes_nothing,
+            accounts: the_kept_session_may_change_the_password_again,
+            accounts: notices_to_an_unconfirmed_address_are_limited,
+            accounts: a_name_that_is_no_address_gets_no_notice,
+            accounts: a_revoked_session_is_told_apart,
+            tokens: a_token_is_good_until_its_expiry,
+            tokens: a_token_is_bound_to_its_purpose,
+            tokens: a_reset_happens_once,
+            tokens: fifty_resets_with_one_token_have_one_winner,
+            tokens: a_reset_voids_other_reset_tokens_but_no_confirmation,
+            tokens: a_reset_ends_reset_letters_waiting_and_claimed,
+            tokens: a_reset_clears_the_kept_session_and_posts_a_notice,
+            tokens: a_change_of_password_voids_reset_tokens,
+            tokens: a_confirmation_changes_the_flag_alone_and_is_recognised_again,
+            tokens: an_expired_confirmation_is_refused,
+            letters: an_open_letter_takes_repeats,
+            letters: a_repeat_within_the_cooldown_is_swallowed,
+            letters: a_repeat_after_an_expired_letter_is_posted,
+            letters: five_mails_a_day_while_the_last_link_is_good,
+            letters: purposes_and_names_do_not_share_limits,
+            letters: without_limits_every_request_posts,
+            letters: a_full_outbox_takes_nothing,
+            letters: unknown_and_known_names_are_answered_alike,
+            claims: a_letter_is_claimed_once,
+            claims: two_couriers_share_a_queue_without_overlap,
+            claims: a_claim_brings_the_account_along,
+            claims: a_letter_without_an_account_is_dropped,
+            claims: closing_does_not_starve_a_claim,
+            claims: a_letter_past_its_deadline_expires,
+            claims: a_confirmation_of_a_confirmed_address_is_superseded,
+            claims: a_lease_that_ran_out_is_claimed_again,
+            claims: a_renewed_lease_holds,
+            claims: settling_needs_the_current_claim,
+            claims: a_released_letter_keeps_its_attempts,
+            claims: a_letter_put_off_waits_until_it_is_due,
+            claims: a_letter_parked_by_a_wrong_clock_is_due,
+            claims: freeing_all_claims_gives_them_back,
+            claims: arming_needs_the_current_claim,
+            claims: arming_again_extends_the_expiry,
+            claims: a_used_token_is_not_armed_again,
+            claims: a_letter_armed_with_another_key_is_replaced,
+            claims: the_next_due_time_is_the_earliest_of_due_and_lease,
+            operator: letters_are_listed_newest_first_and_by_page,
+            operator: a_waiting_letter_is_hastened_and_a_closed_one_replaced,
+            operator: only_a_waiting_letter_is_dropped,
+            operator: the_status_counts_what_is_open_and_dead,
+            operator: dropped_letters_go_after_minutes_and_others_after_weeks,
+            operator: a_used_token_stays_while_its_letter_is_open,
+        }
+    };
+    (@each $factory:path; $($module:ident : $clause:ident),* $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                let (store, _guard) = $factory().await;
+                $crate::testing::contract::$module::$clause(store).await;
+            }
+        )*
+    };
+}

@@ -1,0 +1,221 @@
+//! A store in memory: the shortest reading of what [`Store`] promises, and the fake that flows are tested on.
+
+mod accounts;
+mod outbox;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::account::{Account, AccountId, NewAccount};
+use crate::clock::Timestamp;
+use crate::letter::{ClaimId, ClaimedLetter, Letter, LetterId, NewLetter, Purpose};
+use crate::name::{KeyMode, NameKey};
+use crate::outbox::repeats::Repeats;
+use crate::password::PasswordHash;
+use crate::session::SessionId;
+use crate::store::{
+    Arm, Armed, CompleteReset, Confirmation, LetterFilter, OutboxStatus, PasswordChange, Posted, Registered,
+    Retention, Retried, Settlement, Store, StoreError, TokenStanding,
+};
+use crate::token::TokenHash;
+
+/// Everything in one place under one lock, so that each step is atomic.
+#[derive(Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    accounts: Vec<Account>,
+    tokens: Vec<TokenRow>,
+    letters: Vec<LetterRow>,
+    revoked: Vec<(SessionId, Timestamp)>,
+}
+
+struct TokenRow {
+    hash: TokenHash,
+    purpose: Purpose,
+    account: AccountId,
+    name_key: NameKey,
+    letter: LetterId,
+    expires: Timestamp,
+    used: Option<Timestamp>,
+}
+
+struct LetterRow {
+    letter: Letter,
+    claim: Option<ClaimId>,
+    lease: Timestamp,
+}
+
+impl MemoryStore {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes an account behind the flows' back, as an administrator will be able to.
+    pub fn edit_account(&self, id: &AccountId, edit: impl FnOnce(&mut Account)) {
+        if let Some(account) = self.lock().accounts.iter_mut().find(|a| a.id == *id) {
+            edit(account);
+        }
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn key_mode(&self) -> KeyMode {
+        KeyMode::Folded
+    }
+
+    async fn register(
+        &self,
+        account: NewAccount,
+        letter: Option<NewLetter>,
+        _now: Timestamp,
+    ) -> Result<Registered, StoreError> {
+        Ok(self.lock().register(account, letter))
+    }
+
+    async fn account_by_name(&self, name: &NameKey) -> Result<Option<Account>, StoreError> {
+        Ok(self.lock().accounts.iter().find(|a| a.name_key == *name).cloned())
+    }
+
+    async fn account_by_id(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        Ok(self.lock().account(id).cloned())
+    }
+
+    async fn rehash(
+        &self,
+        id: &AccountId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        Ok(self.lock().rehash(id, old, new))
+    }
+
+    async fn change_password(&self, change: PasswordChange, now: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.lock().change_password(change, now))
+    }
+
+    async fn session(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+    ) -> Result<Option<(Account, bool)>, StoreError> {
+        let state = self.lock();
+        let is_revoked = state.revoked.iter().any(|(revoked, _)| revoked == session);
+        Ok(state.account(account).map(|a| (a.clone(), is_revoked)))
+    }
+
+    async fn revoke(
+        &self,
+        session: &SessionId,
+        _account: &AccountId,
+        expires: Timestamp,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.lock().revoked.push((*session, expires));
+        Ok(())
+    }
+
+    async fn token(
+        &self,
+        hash: &TokenHash,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<TokenStanding, StoreError> {
+        Ok(self.lock().token_standing(hash, purpose, now))
+    }
+
+    async fn complete_reset(
+        &self,
+        reset: CompleteReset,
+        now: Timestamp,
+    ) -> Result<Option<AccountId>, StoreError> {
+        Ok(self.lock().complete_reset(reset, now))
+    }
+
+    async fn confirm_email(&self, hash: &TokenHash, now: Timestamp) -> Result<Confirmation, StoreError> {
+        Ok(self.lock().confirm_email(hash, now))
+    }
+
+    async fn post(&self, letter: NewLetter, repeats: Repeats, now: Timestamp) -> Result<Posted, StoreError> {
+        Ok(self.lock().post(letter, repeats, now))
+    }
+
+    async fn claim(
+        &self,
+        claim: ClaimId,
+        limit: usize,
+        lease: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<ClaimedLetter>, StoreError> {
+        Ok(self.lock().claim(claim, limit, lease, now))
+    }
+
+    async fn arm(&self, arm: Arm, now: Timestamp) -> Result<Armed, StoreError> {
+        Ok(self.lock().arm(arm, now))
+    }
+
+    async fn renew(&self, claim: ClaimId, lease: Timestamp) -> Result<usize, StoreError> {
+        Ok(self.lock().renew(claim, lease))
+    }
+
+    async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.lock().settle(settlement, now))
+    }
+
+    async fn free_all_claims(&self) -> Result<usize, StoreError> {
+        Ok(self.lock().free_all_claims())
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.lock().next_due())
+    }
+
+    async fn outbox_status(&self) -> Result<OutboxStatus, StoreError> {
+        Ok(self.lock().outbox_status())
+    }
+
+    async fn letters(&self, filter: LetterFilter) -> Result<Vec<Letter>, StoreError> {
+        Ok(self.lock().list(&filter))
+    }
+
+    async fn letter(&self, id: LetterId) -> Result<Option<Letter>, StoreError> {
+        Ok(self.lock().letters.iter().map(|r| &r.letter).find(|l| l.id == id).cloned())
+    }
+
+    async fn retry(
+        &self,
+        id: LetterId,
+        replacement: LetterId,
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> Result<Retried, StoreError> {
+        Ok(self.lock().retry(id, replacement, lifetime, now))
+    }
+
+    async fn drop_letter(&self, id: LetterId, now: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.lock().drop_letter(id, now))
+    }
+
+    async fn purge(&self, retention: Retention, limit: usize, now: Timestamp) -> Result<usize, StoreError> {
+        Ok(self.lock().purge(retention, limit, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    async fn fresh() -> (Arc<dyn Store>, ()) {
+        (Arc::new(MemoryStore::default()), ())
+    }
+
+    crate::store_contract!(fresh);
+}

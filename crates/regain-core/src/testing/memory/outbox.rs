@@ -1,0 +1,366 @@
+//! The steps on letters.
+
+use std::time::Duration;
+
+use crate::account::{Account, AccountId};
+use crate::clock::Timestamp;
+use crate::letter::{ClaimId, ClaimedLetter, Letter, LetterId, LetterState, NewLetter, Purpose};
+use crate::outbox::backoff;
+use crate::outbox::repeats::Repeats;
+use crate::store::{Arm, Armed, LetterFilter, OutboxStatus, Outcome, Posted, Retention, Retried, Settlement};
+use crate::testing::memory::{LetterRow, State, TokenRow};
+
+impl LetterRow {
+    pub(super) fn close(&mut self, state: LetterState, now: Timestamp) {
+        self.letter.state = state;
+        self.letter.ended = Some(now);
+        self.claim = None;
+    }
+
+    fn wait(&mut self, due: Timestamp) {
+        self.letter.state = LetterState::Waiting;
+        self.letter.due = due;
+        self.claim = None;
+    }
+
+    fn is_held_under(&self, claim: ClaimId) -> bool {
+        self.letter.state == LetterState::Claimed && self.claim == Some(claim)
+    }
+
+    fn is_claimable(&self, now: Timestamp) -> bool {
+        // Beyond the longest wait lies only what a wrong clock has put there.
+        let is_due = |at: Timestamp| at <= now || at > now + backoff::LONGEST;
+        match self.letter.state {
+            LetterState::Waiting => is_due(self.letter.due),
+            LetterState::Claimed => is_due(self.lease),
+            _ => false,
+        }
+    }
+}
+
+impl State {
+    pub(super) fn insert_letter(
+        &mut self,
+        new: NewLetter,
+        account: Option<AccountId>,
+        replaces: Option<LetterId>,
+    ) {
+        let letter = Letter {
+            id: new.id,
+            purpose: new.purpose,
+            name_key: new.name_key,
+            account,
+            ip: new.ip,
+            agent: new.agent,
+            posted: new.posted,
+            deadline: new.deadline,
+            due: new.posted,
+            attempts: 0,
+            repeats: 0,
+            state: LetterState::Waiting,
+            ended: None,
+            last_error: None,
+            relay_reply: None,
+            token_key: None,
+            replaces,
+        };
+        self.letters.push(LetterRow { letter, claim: None, lease: new.posted });
+    }
+
+    pub(super) fn post(&mut self, new: NewLetter, repeats: Repeats, now: Timestamp) -> Posted {
+        if repeats.max_open.is_some_and(|max| self.open().count() as u64 >= max) {
+            return Posted::Full;
+        }
+        if repeats.per_address {
+            if let Some(answer) = self.repeat(&new, repeats, now) {
+                return answer;
+            }
+        }
+        self.insert_letter(new, None, None);
+        Posted::Posted
+    }
+
+    fn repeat(&mut self, new: &NewLetter, repeats: Repeats, now: Timestamp) -> Option<Posted> {
+        let same = |l: &Letter| l.purpose == new.purpose && l.name_key == new.name_key;
+        if let Some(open) =
+            self.letters.iter_mut().map(|r| &mut r.letter).find(|l| same(l) && !l.state.is_closed())
+        {
+            open.deadline = open.deadline.max(new.deadline);
+            open.repeats += 1;
+            return Some(Posted::Merged);
+        }
+        let closed = self.letters.iter_mut().map(|r| &mut r.letter).filter(|l| same(l));
+        if let Some(last) = closed.max_by_key(|l| l.ended) {
+            if last.state != LetterState::Expired
+                && last.ended.is_some_and(|end| now < end + repeats.cooldown)
+            {
+                last.repeats += 1;
+                return Some(Posted::Swallowed);
+            }
+        }
+        let tokens = &self.tokens;
+        let mut sent: Vec<&mut Letter> = self
+            .letters
+            .iter_mut()
+            .map(|r| &mut r.letter)
+            .filter(|l| same(l) && l.state == LetterState::Sent)
+            .collect();
+        sent.sort_by_key(|l| l.ended);
+        let recent = sent.iter().filter(|l| l.ended.is_some_and(|end| now < end + repeats.window)).count();
+        let last = sent.last_mut()?;
+        let is_good = tokens.iter().any(|t| t.letter == last.id && t.used.is_none() && t.expires > now);
+        if recent >= repeats.mails as usize && is_good {
+            last.repeats += 1;
+            return Some(Posted::Swallowed);
+        }
+        None
+    }
+
+    pub(super) fn claim(
+        &mut self,
+        claim: ClaimId,
+        limit: usize,
+        lease: Timestamp,
+        now: Timestamp,
+    ) -> Vec<ClaimedLetter> {
+        let accounts = &self.accounts;
+        let mut rows: Vec<&mut LetterRow> = self.letters.iter_mut().filter(|r| r.is_claimable(now)).collect();
+        rows.sort_by_key(|r| (r.letter.due, r.letter.id));
+        let mut claimed = Vec::new();
+        for row in rows {
+            if claimed.len() == limit {
+                break;
+            }
+            match standing(&row.letter, accounts, now) {
+                Err(end) => row.close(end, now),
+                Ok(account) => {
+                    row.letter.account = Some(account.id.clone());
+                    row.letter.state = LetterState::Claimed;
+                    row.claim = Some(claim);
+                    row.lease = lease;
+                    claimed.push(ClaimedLetter {
+                        letter: row.letter.clone(),
+                        account: account.clone(),
+                        claim,
+                    });
+                }
+            }
+        }
+        claimed
+    }
+
+    pub(super) fn arm(&mut self, arm: Arm, now: Timestamp) -> Armed {
+        let owner = self.account(&arm.account).filter(|a| !a.is_disabled && a.name_key == arm.name_key);
+        let has_owner = owner.is_some();
+        let Some(row) =
+            self.letters.iter_mut().find(|r| r.letter.id == arm.letter && r.is_held_under(arm.claim))
+        else {
+            return Armed::Lost;
+        };
+        if !has_owner {
+            row.close(LetterState::Superseded, now);
+            return Armed::Superseded;
+        }
+        let Some(hash) = arm.token else { return Armed::Armed };
+        if row.letter.token_key.is_some_and(|key| key != arm.token_key) {
+            row.close(LetterState::Superseded, now);
+            let old = row.letter.clone();
+            self.insert_letter(
+                replacement(&old, arm.replacement, old.deadline, now),
+                old.account,
+                Some(old.id),
+            );
+            return Armed::KeyGone;
+        }
+        row.letter.token_key = Some(arm.token_key);
+        match self.tokens.iter_mut().find(|t| t.hash == hash) {
+            Some(token) if token.used.is_some() => {
+                row.close(LetterState::Superseded, now);
+                Armed::Superseded
+            }
+            Some(token) => {
+                token.expires = token.expires.max(arm.expires);
+                Armed::Armed
+            }
+            None => {
+                self.tokens.push(TokenRow {
+                    hash,
+                    purpose: arm.purpose,
+                    account: arm.account,
+                    name_key: arm.name_key,
+                    letter: arm.letter,
+                    expires: arm.expires,
+                    used: None,
+                });
+                Armed::Armed
+            }
+        }
+    }
+
+    pub(super) fn renew(&mut self, claim: ClaimId, lease: Timestamp) -> usize {
+        let held = self.letters.iter_mut().filter(|r| r.is_held_under(claim));
+        held.map(|row| row.lease = lease).count()
+    }
+
+    pub(super) fn settle(&mut self, settlement: Settlement, now: Timestamp) -> bool {
+        let Some(row) = self.letters.iter_mut().find(|r| r.letter.id == settlement.letter) else {
+            return false;
+        };
+        if !row.is_held_under(settlement.claim) {
+            return false;
+        }
+        match settlement.outcome {
+            Outcome::Sent { reply } => {
+                row.letter.attempts += 1;
+                row.letter.last_error = None;
+                row.letter.relay_reply = Some(reply);
+                row.close(LetterState::Sent, now);
+            }
+            Outcome::Later { due, error, reply } => {
+                row.letter.attempts += 1;
+                row.letter.last_error = Some(error);
+                row.letter.relay_reply = reply;
+                row.wait(due);
+            }
+            Outcome::Dead { error, reply } => {
+                row.letter.attempts += 1;
+                row.letter.last_error = Some(error);
+                row.letter.relay_reply = reply;
+                row.close(LetterState::Dead, now);
+            }
+            Outcome::Released { error } => {
+                if error.is_some() {
+                    row.letter.last_error = error;
+                }
+                row.wait(row.letter.due);
+            }
+        }
+        true
+    }
+
+    pub(super) fn free_all_claims(&mut self) -> usize {
+        let held = self.letters.iter_mut().filter(|r| r.letter.state == LetterState::Claimed);
+        held.map(|row| row.wait(row.letter.due)).count()
+    }
+
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let next = |row: &LetterRow| match row.letter.state {
+            LetterState::Claimed => row.lease,
+            _ => row.letter.due,
+        };
+        self.letters.iter().filter(|r| !r.letter.state.is_closed()).map(next).min()
+    }
+
+    pub(super) fn outbox_status(&self) -> OutboxStatus {
+        OutboxStatus {
+            open: self.open().count() as u64,
+            oldest: self.open().map(|l| l.posted).min(),
+            dead: self.letters.iter().filter(|r| r.letter.state == LetterState::Dead).count() as u64,
+        }
+    }
+
+    pub(super) fn list(&self, filter: &LetterFilter) -> Vec<Letter> {
+        let mut letters: Vec<Letter> = self
+            .letters
+            .iter()
+            .map(|r| &r.letter)
+            .filter(|l| filter.state.is_none_or(|s| s == l.state))
+            .filter(|l| filter.purpose.is_none_or(|p| p == l.purpose))
+            .filter(|l| filter.before.is_none_or(|b| l.id < b))
+            .cloned()
+            .collect();
+        letters.sort_by_key(|l| std::cmp::Reverse(l.id));
+        letters.truncate(filter.limit);
+        letters
+    }
+
+    pub(super) fn retry(
+        &mut self,
+        id: LetterId,
+        new: LetterId,
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> Retried {
+        let Some(row) = self.letters.iter_mut().find(|r| r.letter.id == id) else { return Retried::Unknown };
+        match row.letter.state {
+            LetterState::Claimed => Retried::BeingDelivered,
+            LetterState::Waiting => {
+                row.letter.due = now;
+                Retried::Hastened
+            }
+            _ => {
+                let old = row.letter.clone();
+                self.insert_letter(replacement(&old, new, now + lifetime, now), None, Some(old.id));
+                Retried::Replaced
+            }
+        }
+    }
+
+    pub(super) fn drop_letter(&mut self, id: LetterId, now: Timestamp) -> bool {
+        let waiting = |r: &&mut LetterRow| r.letter.id == id && r.letter.state == LetterState::Waiting;
+        self.letters.iter_mut().find(waiting).map(|row| row.close(LetterState::Dropped, now)).is_some()
+    }
+
+    pub(super) fn purge(&mut self, retention: Retention, limit: usize, now: Timestamp) -> usize {
+        let keep_for =
+            |l: &Letter| if l.state == LetterState::Dropped { retention.dropped } else { retention.closed };
+        let letters = remove(&mut self.letters, limit, |r| {
+            r.letter.ended.is_some_and(|end| end + keep_for(&r.letter) <= now)
+        });
+        let open: Vec<LetterId> = self.open().map(|l| l.id).collect();
+        let tokens = remove(&mut self.tokens, limit, |t| {
+            !open.contains(&t.letter) && t.used.unwrap_or(t.expires).max(t.expires) + retention.tokens <= now
+        });
+        let sessions = remove(&mut self.revoked, limit, |(_, expires)| *expires <= now);
+        letters + tokens + sessions
+    }
+
+    fn open(&self) -> impl Iterator<Item = &Letter> {
+        self.letters.iter().map(|r| &r.letter).filter(|l| !l.state.is_closed())
+    }
+}
+
+/// The account a letter is for, or the state in which it ends instead.
+fn standing<'a>(
+    letter: &Letter,
+    accounts: &'a [Account],
+    now: Timestamp,
+) -> Result<&'a Account, LetterState> {
+    if letter.deadline < now {
+        return Err(LetterState::Expired);
+    }
+    let is_owner = |a: &&Account| match &letter.account {
+        Some(id) => a.id == *id && a.name_key == letter.name_key,
+        None => a.name_key == letter.name_key,
+    };
+    let account = accounts.iter().find(is_owner).filter(|a| !a.is_disabled && a.address.is_some());
+    match account {
+        None => Err(LetterState::Dropped),
+        Some(a) if letter.purpose == Purpose::Confirm && a.is_confirmed => Err(LetterState::Superseded),
+        Some(a) => Ok(a),
+    }
+}
+
+fn replacement(old: &Letter, id: LetterId, deadline: Timestamp, now: Timestamp) -> NewLetter {
+    NewLetter {
+        id,
+        purpose: old.purpose,
+        name_key: old.name_key.clone(),
+        ip: old.ip,
+        agent: old.agent.clone(),
+        posted: now,
+        deadline,
+    }
+}
+
+/// Removes at most `limit` items. Answers how many.
+fn remove<T>(items: &mut Vec<T>, limit: usize, is_past: impl Fn(&T) -> bool) -> usize {
+    let before = items.len();
+    let mut left = limit;
+    items.retain(|item| {
+        let goes = left > 0 && is_past(item);
+        left -= usize::from(goes);
+        !goes
+    });
+    before - items.len()
+}
