@@ -1,1 +1,3 @@
 //! regain
+
+pub mod config;

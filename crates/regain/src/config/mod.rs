@@ -1,0 +1,164 @@
+//! The configuration: one file (TOML or JSON) and the environment, read into parsed types.
+//!
+//! Every mistake is reported at once, with its line, its key and what to write instead, and no message shows a
+//! value. Reading goes in steps: a front end makes a format-neutral `tree`, the `reader` takes typed values out
+//! of it and of the environment, `read` knows the keys. Nothing here reads the process's environment, opens a
+//! socket or touches the database. See `docs/configuration.md` for the keys.
+
+mod address;
+mod base_url;
+mod environment;
+mod load;
+mod mistake;
+mod network;
+mod provider;
+mod read;
+mod reader;
+mod redirect;
+mod show;
+mod span;
+mod tree;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use regain_core::{Limits, PasswordPolicy, Policy};
+
+pub use base_url::{BaseUrl, BaseUrlError};
+pub use environment::Environment;
+pub use load::{load, load_file, load_over};
+pub use mistake::{Mistake, Mistakes, Place};
+pub use network::{Network, NetworkError};
+pub use provider::{ActionConfig, EmailHandlerConfig, PasswordAuthProvider, TextAt};
+pub use redirect::{RedirectAllowList, RedirectRule, RedirectRuleError, RedirectTarget};
+pub use show::show;
+
+/// The commented configuration that `regain init` writes: every key, with its default.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// All settings. [`Config::default`] is what holds where nothing is configured.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The address to listen on.
+    pub address: IpAddr,
+    /// The port to listen on; 0 takes one that is free.
+    pub port: u16,
+    /// The directory of the database and the keys.
+    pub data_path: PathBuf,
+    /// Where browsers reach this server; always `https:` or `http:`.
+    pub public_url: Option<BaseUrl>,
+    /// What pages and mails call the application.
+    pub app_name: String,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Where pages may redirect to.
+    pub redirect_urls: RedirectAllowList,
+    /// How long a session lasts.
+    pub refresh_token_ttl: Duration,
+    /// How long a reset link is good.
+    pub reset_token_lifetime: Duration,
+    /// How long a confirmation link is good.
+    pub confirm_token_lifetime: Duration,
+    /// No session before the address is confirmed.
+    pub require_email_confirmation: bool,
+    /// Signing in with an unknown name registers it where the client does not say otherwise.
+    pub register_by_login: bool,
+    /// What a new password must be.
+    pub password_policy: PasswordPolicy,
+    /// Limits against abuse.
+    pub limits: Limits,
+    /// How many connections are open at once (`limits.maxConnections`).
+    pub max_connections: usize,
+    /// The provider of accounts, with its mail.
+    pub auth_provider: PasswordAuthProvider,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        // What the flows obey has its defaults with the flows.
+        let policy = Policy::default();
+        Self {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 9080,
+            data_path: PathBuf::from("data"),
+            public_url: None,
+            app_name: "Regain".to_owned(),
+            trusted_proxies: Vec::new(),
+            redirect_urls: RedirectAllowList::default(),
+            refresh_token_ttl: policy.session_lifetime,
+            reset_token_lifetime: policy.reset_lifetime,
+            confirm_token_lifetime: policy.confirm_lifetime,
+            require_email_confirmation: policy.require_confirmation,
+            register_by_login: policy.register_by_login,
+            password_policy: policy.password,
+            limits: policy.limits,
+            max_connections: 1_024,
+            auth_provider: PasswordAuthProvider::default(),
+        }
+    }
+}
+
+impl Config {
+    /// How mail is sent, if it is.
+    pub fn email(&self) -> Option<&EmailHandlerConfig> {
+        self.auth_provider.email_handler_config.as_ref()
+    }
+
+    /// What links in mails begin with: `baseUrl`, else `publicUrl`, else, for a server that only this machine
+    /// reaches, its own address. Never anything of a request. `None` where nothing can be known.
+    pub fn link_base(&self) -> Option<BaseUrl> {
+        let configured = self.email().and_then(|email| email.base_url.as_ref()).or(self.public_url.as_ref());
+        configured.cloned().or_else(|| {
+            let known = self.address.is_loopback() && self.port != 0;
+            known.then(|| BaseUrl::of_this_machine(self.port))
+        })
+    }
+
+    /// What the flows obey by these settings.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            mail: self.email().is_some(),
+            reset_lifetime: self.reset_token_lifetime,
+            confirm_lifetime: self.confirm_token_lifetime,
+            session_lifetime: self.refresh_token_ttl,
+            require_confirmation: self.require_email_confirmation,
+            register_by_login: self.register_by_login,
+            password: self.password_policy,
+            limits: self.limits,
+            ..Policy::default()
+        }
+    }
+
+    /// What is allowed but worth a second look before users find it, each a sentence for the operator.
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let mut warnings = Vec::new();
+        let Some(email) = self.email() else {
+            if self.require_email_confirmation {
+                warnings.push(
+                    "requireEmailConfirmation is true, but without emailHandlerConfig nobody gets a \
+                     confirmation mail, so nobody can sign in",
+                );
+            }
+            return warnings;
+        };
+        match &email.base_url {
+            Some(base) if !base.is_web() => warnings.push(
+                "baseUrl is an app's own scheme: another app on the device may claim it; an https: app link \
+                 or universal link cannot be claimed (RFC 8252 section 8.1)",
+            ),
+            None if self.public_url.is_none() => {
+                warnings
+                    .push("neither baseUrl nor publicUrl is set: links in mails work on this machine only");
+            }
+            _ => {}
+        }
+        if self.link_base().is_some_and(|base| base.is_insecure()) {
+            warnings.push("links in mails are http:, so whoever sees the traffic can take over accounts");
+        }
+        warnings
+    }
+}
+
+#[cfg(test)]
+mod tests;

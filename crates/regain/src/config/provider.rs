@@ -1,0 +1,89 @@
+//! The password provider and its mail, with the names of the ROS documentation.
+
+use regain_smtp::{Sender, Settings};
+
+use super::base_url::BaseUrl;
+use super::mistake::{Mistake, Place};
+
+/// The provider of username/password accounts.
+#[derive(Debug, Clone, Default)]
+pub struct PasswordAuthProvider {
+    /// How mail is sent. Without it there is no mail: the mail actions answer 501/803.
+    pub email_handler_config: Option<EmailHandlerConfig>,
+}
+
+/// How mail is sent and what it says.
+#[derive(Debug, Clone)]
+pub struct EmailHandlerConfig {
+    /// The value of `%BASE_URL%`; without it, `publicUrl` is.
+    pub base_url: Option<BaseUrl>,
+    /// The relay, from `connectionString`.
+    pub connection: Settings,
+    /// Whom the mails are from.
+    pub from: Sender,
+    /// The mail with the link that resets a password.
+    pub reset_action_config: ActionConfig,
+    /// The mail with the link that confirms an address.
+    pub confirm_action_config: ActionConfig,
+    /// The mail that says that the password was changed.
+    pub changed_action_config: ActionConfig,
+    /// Lets links be `http:` beyond this machine, where anybody between can read the token.
+    pub allow_insecure_base_url: bool,
+}
+
+impl EmailHandlerConfig {
+    /// Mail by this relay and from this sender, all else as by default.
+    pub fn new(connection: Settings, from: Sender) -> Self {
+        Self {
+            base_url: None,
+            connection,
+            from,
+            reset_action_config: ActionConfig::default(),
+            confirm_action_config: ActionConfig::default(),
+            changed_action_config: ActionConfig::default(),
+            allow_insecure_base_url: false,
+        }
+    }
+}
+
+/// The texts of one mail. A text that is left out keeps its default.
+#[derive(Debug, Clone, Default)]
+pub struct ActionConfig {
+    /// The subject.
+    pub subject: Option<TextAt>,
+    /// The text part.
+    pub text_template: Option<TextAt>,
+    /// The HTML part.
+    pub html_template: Option<TextAt>,
+}
+
+/// A text that remembers where it was written, so that what is found wrong in it later can be reported there.
+#[derive(Debug, Clone)]
+pub struct TextAt {
+    text: String,
+    place: Place,
+    key: String,
+}
+
+impl TextAt {
+    pub(super) fn new(text: String, place: Place, key: String) -> Self {
+        Self { text, place, key }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// A mistake in this text; `reason` reads on after the key and says what to write instead.
+    pub fn mistake(&self, reason: impl Into<String>) -> Mistake {
+        Mistake::new(self.place.clone(), self.key.clone(), reason)
+    }
+}
+
+impl<T: Into<String>> From<T> for TextAt {
+    /// A text from Rust.
+    fn from(text: T) -> Self {
+        Self { text: text.into(), place: Place::Code, key: "template".to_owned() }
+    }
+}

@@ -1,0 +1,125 @@
+//! The settings in force as TOML that loads again, without secrets.
+
+use std::fmt::Display;
+
+use regain_smtp::{Mailbox, Sender};
+
+use super::provider::{ActionConfig, EmailHandlerConfig, TextAt};
+use super::{Config, span};
+
+/// Writes all settings as TOML, the defaults too. Secrets are `***`; what is not set is left out.
+pub fn show(config: &Config) -> String {
+    let mut out = Toml::default();
+    out.text("address", &config.address);
+    out.plain("port", config.port);
+    out.text("dataPath", &config.data_path.display());
+    out.optional("publicUrl", config.public_url.as_ref());
+    out.text("appName", &config.app_name);
+    out.list("trustedProxies", config.trusted_proxies.iter());
+    out.list("redirectUrls", config.redirect_urls.rules().iter().map(|rule| rule.as_str()));
+    out.text("refreshTokenTtl", &span::show(config.refresh_token_ttl));
+    out.text("resetTokenLifetime", &span::show(config.reset_token_lifetime));
+    out.text("confirmTokenLifetime", &span::show(config.confirm_token_lifetime));
+    out.plain("requireEmailConfirmation", config.require_email_confirmation);
+    out.plain("registerByLogin", config.register_by_login);
+
+    out.header("[passwordPolicy]");
+    out.plain("minLength", config.password_policy.min_length);
+    out.plain("requireCurrent", config.password_policy.require_current);
+
+    let limits = &config.limits;
+    out.header("[limits]");
+    out.plain("perAddress", limits.per_address);
+    out.switch("failedSignIns", limits.failed_sign_ins);
+    out.switch("waitingLetters", limits.waiting_letters);
+    out.plain("maxConnections", config.max_connections);
+    out.header("[limits.perClient]");
+    out.switch("signIn", limits.sign_in);
+    out.switch("register", limits.register);
+    out.switch("mail", limits.mail);
+    out.switch("tokenGuesses", limits.token_guesses);
+
+    out.header("[[authProviders]]");
+    out.text("type", &"password");
+    if let Some(email) = config.email() {
+        handler(&mut out, email);
+    }
+    out.0
+}
+
+fn handler(out: &mut Toml, email: &EmailHandlerConfig) {
+    out.header("[authProviders.emailHandlerConfig]");
+    out.optional("baseUrl", email.base_url.as_ref());
+    out.text("connectionString", &email.connection.redacted());
+    out.text("from", &sender(&email.from));
+    out.plain("allowInsecureBaseUrl", email.allow_insecure_base_url);
+    action(out, "resetActionConfig", &email.reset_action_config);
+    action(out, "confirmActionConfig", &email.confirm_action_config);
+    action(out, "changedActionConfig", &email.changed_action_config);
+}
+
+fn action(out: &mut Toml, key: &str, action: &ActionConfig) {
+    let texts = [
+        ("subject", &action.subject),
+        ("textTemplate", &action.text_template),
+        ("htmlTemplate", &action.html_template),
+    ];
+    if texts.iter().any(|(_, text)| text.is_some()) {
+        out.header(&format!("[authProviders.emailHandlerConfig.{key}]"));
+    }
+    for (key, text) in texts {
+        out.optional(key, text.as_ref().map(TextAt::as_str));
+    }
+}
+
+/// The sender as a header would have it.
+fn sender(from: &Sender) -> String {
+    let mailbox = |mailbox: &Mailbox| match mailbox.name() {
+        "" => mailbox.address().to_owned(),
+        name => {
+            let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+            format!("\"{name}\" <{}>", mailbox.address())
+        }
+    };
+    from.mailboxes().iter().map(mailbox).collect::<Vec<_>>().join(", ")
+}
+
+/// Lines of TOML; how text is quoted is the `toml` crate's business.
+#[derive(Default)]
+struct Toml(String);
+
+impl Toml {
+    fn plain(&mut self, key: &str, value: impl Display) {
+        self.0.push_str(&format!("{key} = {value}\n"));
+    }
+
+    fn text(&mut self, key: &str, value: &dyn Display) {
+        self.plain(key, quoted(value));
+    }
+
+    fn optional(&mut self, key: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.text(key, &value);
+        }
+    }
+
+    fn switch(&mut self, key: &str, value: Option<impl Display>) {
+        match value {
+            Some(value) => self.plain(key, value),
+            None => self.plain(key, false),
+        }
+    }
+
+    fn list(&mut self, key: &str, values: impl Iterator<Item = impl Display>) {
+        let values: Vec<String> = values.map(|value| quoted(&value)).collect();
+        self.plain(key, format_args!("[{}]", values.join(", ")));
+    }
+
+    fn header(&mut self, header: &str) {
+        self.0.push_str(&format!("\n{header}\n"));
+    }
+}
+
+fn quoted(value: &dyn Display) -> String {
+    toml::Value::String(value.to_string()).to_string()
+}
