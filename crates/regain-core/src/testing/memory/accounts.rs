@@ -4,7 +4,7 @@ use crate::account::{Account, AccountId, Generation, NewAccount};
 use crate::clock::Timestamp;
 use crate::letter::{LetterState, NewLetter, Notice, Purpose};
 use crate::password::PasswordHash;
-use crate::store::{CompleteReset, Confirmation, PasswordChange, Registered, TokenStanding};
+use crate::store::{CompleteReset, Confirmation, HeldSession, PasswordChange, Registered, TokenStanding};
 use crate::testing::memory::{State, TokenRow};
 use crate::token::TokenHash;
 
@@ -55,10 +55,10 @@ impl State {
         let Some(account) = self.account_mut(&change.account).filter(|a| !a.is_disabled) else {
             return false;
         };
-        if let Some(by) = change.by {
-            if account.generation != by.generation && account.kept_session != Some(by.session) {
-                return false;
-            }
+        let has_ended =
+            |by: HeldSession| account.generation != by.generation && account.kept_session != Some(by.session);
+        if change.by.is_some_and(has_ended) {
+            return false;
         }
         account.password = Some(change.new);
         account.generation.0 += 1;

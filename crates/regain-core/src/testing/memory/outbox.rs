@@ -71,10 +71,8 @@ impl State {
         if repeats.max_open.is_some_and(|max| self.open().count() as u64 >= max) {
             return Posted::Full;
         }
-        if repeats.per_address {
-            if let Some(answer) = self.repeat(&new, repeats, now) {
-                return answer;
-            }
+        if let Some(answer) = repeats.per_address.then(|| self.repeat(&new, repeats, now)).flatten() {
+            return answer;
         }
         self.insert_letter(new, None, None);
         Posted::Posted
@@ -90,13 +88,12 @@ impl State {
             return Some(Posted::Merged);
         }
         let closed = self.letters.iter_mut().map(|r| &mut r.letter).filter(|l| same(l));
-        if let Some(last) = closed.max_by_key(|l| l.ended) {
-            if last.state != LetterState::Expired
-                && last.ended.is_some_and(|end| now < end + repeats.cooldown)
-            {
-                last.repeats += 1;
-                return Some(Posted::Swallowed);
-            }
+        let is_fresh = |l: &Letter| {
+            l.state != LetterState::Expired && l.ended.is_some_and(|end| now < end + repeats.cooldown)
+        };
+        if let Some(last) = closed.max_by_key(|l| l.ended).filter(|l| is_fresh(l)) {
+            last.repeats += 1;
+            return Some(Posted::Swallowed);
         }
         let tokens = &self.tokens;
         let mut sent: Vec<&mut Letter> = self
