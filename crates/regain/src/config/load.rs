@@ -11,6 +11,9 @@ use super::read::read;
 use super::reader::Context;
 use super::tree::{Format, Node};
 
+/// More syntax errors are consequences of the first.
+const MOST_SYNTAX_ERRORS: usize = 20;
+
 /// A larger file is no configuration of ours.
 const LARGEST: usize = 1 << 20;
 
@@ -47,8 +50,10 @@ fn parse(path: &Path, text: &str) -> Result<Node, Mistakes> {
         return Err(whole_file(path, too_large()));
     }
     let format = Format::of(path).map_err(|reason| whole_file(path, reason.to_owned()))?;
+    // Some editors begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     format.read(text).map_err(|errors| {
-        let mistakes = errors.into_iter().map(|error| {
+        let mistakes = errors.into_iter().take(MOST_SYNTAX_ERRORS).map(|error| {
             mistake(path, error.line, format!("not readable at column {}: {}", error.column, error.reason))
         });
         Mistakes::of(mistakes.collect())

@@ -1,7 +1,8 @@
 //! What is wrong in a configuration: where, which key, why, and what to write instead.
 //!
 //! Invariant: no message shows a value from the file or the environment, since any of them may be a
-//! secret (a connection string in the wrong place); the line says where to look.
+//! secret (a connection string in the wrong place); the line says where to look. The one exception is the path
+//! of a template that cannot be read.
 
 use std::fmt;
 use std::sync::Arc;

@@ -12,7 +12,9 @@ pub fn show(config: &Config) -> String {
     let mut out = Toml::default();
     out.text("address", &config.address);
     out.plain("port", config.port);
-    out.text("dataPath", &config.data_path.display());
+    // Absolute, since a relative one would be read as relative to the file that this is written to.
+    let data_path = std::path::absolute(&config.data_path).unwrap_or_else(|_| config.data_path.clone());
+    out.text("dataPath", &data_path.display());
     out.optional("publicUrl", config.public_url.as_ref());
     out.text("appName", &config.app_name);
     out.list("trustedProxies", config.trusted_proxies.iter());

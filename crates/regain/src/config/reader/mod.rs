@@ -4,6 +4,7 @@
 //! in the environment. So no second list of keys has to agree with the code that reads them.
 
 mod found;
+mod parts;
 mod section;
 mod suggest;
 
@@ -63,7 +64,9 @@ impl<'e> Context<'e> {
                          __ between levels"
                     .to_owned(),
             };
-            mistakes.push(Mistake::new(Place::Environment { variable: variable.into() }, "", reason));
+            // Escaped, since the name may be anything.
+            let variable = variable.escape_debug().to_string().into();
+            mistakes.push(Mistake::new(Place::Environment { variable }, "", reason));
         }
         Mistakes::none_of(mistakes)
     }

@@ -25,7 +25,7 @@ fn a_template_file_is_relative_to_the_configuration() {
         mistake
             .contains("regain.toml:8: authProviders[0].emailHandlerConfig.resetActionConfig.textTemplate (")
     );
-    assert!(mistake.ends_with("templates/reset.txt): has no %TOKEN%"), "{mistake}");
+    assert!(mistake.ends_with("templates/reset.txt\"): has no %TOKEN%"), "{mistake}");
     assert_eq!(config.data_path, folder.path().join("data"));
 }
 
@@ -33,7 +33,7 @@ fn a_template_file_is_relative_to_the_configuration() {
 fn a_template_file_that_is_no_text_is_refused() {
     let (_folder, config) = with_template(b"caf\xe9");
     let error = config.map(|_| ()).unwrap_err();
-    assert!(error.contains("regain.toml:8: ") && error.contains("reset.txt is not UTF-8 text"), "{error}");
+    assert!(error.contains("regain.toml:8: ") && error.contains("reset.txt\" is not UTF-8 text"), "{error}");
     let (_folder, config) = with_template(&vec![b'a'; 300_000]);
     assert!(config.map(|_| ()).unwrap_err().contains("is larger than"));
 }
@@ -46,7 +46,7 @@ fn a_template_file_that_is_missing_or_no_file_is_refused() {
         let text = format!("{MAIL}resetActionConfig.textTemplate.file = '{file}'");
         load(&path, &text, &Environment::default()).map(|_| ()).unwrap_err().to_string()
     };
-    assert!(of("nothing.txt").contains("nothing.txt cannot be read: "), "{}", of("nothing.txt"));
+    assert!(of("nothing.txt").contains("nothing.txt\" cannot be read: "), "{}", of("nothing.txt"));
     assert!(of(".").contains("is not a file"), "{}", of("."));
     assert!(of("").contains("must be a path"), "{}", of(""));
 }

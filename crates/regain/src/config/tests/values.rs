@@ -19,6 +19,21 @@ fn an_empty_file_is_the_defaults() {
 }
 
 #[test]
+fn a_byte_order_mark_is_stepped_over() {
+    assert_eq!(toml("\u{feff}port = 1").port, 1);
+    assert_eq!(json("\u{feff}{\"port\": 1}").unwrap().port, 1);
+}
+
+#[test]
+fn the_data_path_is_shown_whole() {
+    let load = |text: &str| load(Path::new("some/where/regain.toml"), text, &Environment::default()).unwrap();
+    let config = load("");
+    assert_eq!(config.data_path, Path::new("some/where/data"));
+    let again = load(&show(&config));
+    assert_eq!(again.data_path, std::path::absolute("some/where/data").unwrap());
+}
+
+#[test]
 fn each_key_is_read() {
     let config = toml(
         r#"

@@ -1,0 +1,119 @@
+//! A value that has parts: a table, a list, or a text of a mail that may stand in a file of its own.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::super::environment::{NoValue, Style};
+use super::super::mistake::{Mistake, Place};
+use super::super::provider::TextAt;
+use super::super::tree::{Node, Value};
+use super::Section;
+use super::found::{Found, Raw};
+
+/// A template that is larger is no template of a mail.
+const LARGEST_TEMPLATE: u64 = 262_144;
+
+impl<'a> Found<'a> {
+    /// A table.
+    pub(in super::super) fn section(self) -> Option<Section<'a>> {
+        match self.raw {
+            Raw::Implied => Some(Section::new(self.context, None, self.place, self.path)),
+            Raw::Node(node) if matches!(node.value, Value::Table(_)) => {
+                Some(Section::new(self.context, Some(node), self.place, self.path))
+            }
+            Raw::Node(node) => {
+                self.mistake(format!("must be a table, not {}", node.value.kind()));
+                None
+            }
+            Raw::Spelled(_) => {
+                self.mistake(format!("is a table; set its keys one by one, as {}__...", self.path.variable));
+                None
+            }
+        }
+    }
+
+    /// The items of a list. One variable gives them all, with commas between; `..__0` gives one of them.
+    pub(in super::super) fn items(&self) -> Option<Vec<Found<'a>>> {
+        let nodes = match self.raw {
+            Raw::Spelled(text) => return Some(self.split(text)),
+            Raw::Implied => &[],
+            Raw::Node(node) => match &node.value {
+                Value::Array(items) => items.as_slice(),
+                other => {
+                    self.mistake(format!("must be a list, not {}", other.kind()));
+                    return None;
+                }
+            },
+        };
+        let count = nodes.len().max(self.context.environment.items_below(&self.path.variable));
+        Some((0..count).filter_map(|index| self.item(nodes.get(index), index)).collect())
+    }
+
+    /// A text of a mail: text, or `{ file = "path" }`.
+    pub(in super::super) fn template(self) -> Option<TextAt> {
+        if !self.is_table() {
+            let text = self.text_in(Style::Template)?.into_owned();
+            return Some(TextAt::new(text, self.place, self.path.shown));
+        }
+        let (context, place, key) = (self.context, self.place.clone(), self.path.shown.clone());
+        let mut section = self.section()?;
+        let file = section.find("file");
+        if file.is_none() {
+            section.missing("file", "write text, or { file = \"templates/reset.txt\" }");
+        }
+        section.finish();
+        let path = file?.path()?;
+        match read_template(&path) {
+            Ok(text) => Some(TextAt::new(text, place, format!("{key} ({path:?})"))),
+            Err(reason) => {
+                context.add(Mistake::new(place, key, format!("{path:?} {reason}")));
+                None
+            }
+        }
+    }
+
+    fn split(&self, text: &'a str) -> Vec<Found<'a>> {
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        items
+            .enumerate()
+            .map(|(index, item)| {
+                Found::new(self.context, Raw::Spelled(item), self.place.clone(), self.path.index(index))
+            })
+            .collect()
+    }
+
+    fn item(&self, node: Option<&'a Node>, index: usize) -> Option<Found<'a>> {
+        let path = self.path.index(index);
+        let in_environment = Place::Environment { variable: path.variable.as_str().into() };
+        let (raw, place) = match (self.context.variable(&path.variable), node) {
+            (Ok(text), _) => (Raw::Spelled(text), in_environment),
+            (Err(NoValue::NotUtf8), _) => {
+                self.context.add(Mistake::new(in_environment, path.shown, "is not UTF-8"));
+                return None;
+            }
+            (Err(NoValue::Missing), Some(node)) => (Raw::Node(node), self.context.line(node.line)),
+            (Err(NoValue::Missing), None) => (Raw::Implied, in_environment),
+        };
+        Some(Found::new(self.context, raw, place, path))
+    }
+}
+
+/// Reads a file of text within bounds; the error reads on after the file's name.
+fn read_template(path: &Path) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {}", error.kind());
+    // Asked before opening, since opening a pipe would wait for its other end.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    File::open(path)
+        .map_err(unreadable)?
+        .take(LARGEST_TEMPLATE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST_TEMPLATE {
+        return Err(format!("is larger than {LARGEST_TEMPLATE} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
+}
