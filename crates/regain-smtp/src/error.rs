@@ -1,0 +1,165 @@
+//! Owns how a failed delivery is described: the phase, the cause, nodemailer's code name. It must not decide
+//! whether to try again, and its texts never contain an address, which a relay's reply may quote.
+
+use std::fmt;
+use std::io;
+
+use crate::session::Reply;
+
+/// How far a delivery had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Looking the relay's name up.
+    Resolve,
+    /// Opening the TCP connection.
+    Connect,
+    /// Waiting for the relay's first line.
+    Greeting,
+    /// `EHLO`, `HELO`.
+    Ehlo,
+    /// The `STARTTLS` command.
+    StartTls,
+    /// The TLS handshake.
+    Tls,
+    /// The login.
+    Auth,
+    /// `MAIL FROM`.
+    Mail,
+    /// `RCPT TO`.
+    Rcpt,
+    /// The `DATA` command, before any of the message.
+    Data,
+    /// The message and the dot that ends it. An error here leaves open whether the relay took the message,
+    /// unless it is [`Cause::Refused`].
+    FinalDot,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "looking up the relay's name",
+            Self::Connect => "connecting to the relay",
+            Self::Greeting => "waiting for the relay's greeting",
+            Self::Ehlo => "saying EHLO",
+            Self::StartTls => "asking for TLS (STARTTLS)",
+            Self::Tls => "the TLS handshake",
+            Self::Auth => "logging in (AUTH)",
+            Self::Mail => "naming the sender (MAIL FROM)",
+            Self::Rcpt => "naming the recipient (RCPT TO)",
+            Self::Data => "announcing the message (DATA)",
+            Self::FinalDot => "handing over the message",
+        })
+    }
+}
+
+/// What went wrong in a phase.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// The relay answered with 4xx or 5xx. The text is not shown here: it often quotes the address.
+    #[error("the relay refused with {}", .0.codes())]
+    Refused(Reply),
+    /// The deadline passed.
+    #[error("the relay took too long")]
+    TimedOut,
+    /// The connection ended.
+    #[error("the connection was closed")]
+    Closed,
+    /// The system reported another failure.
+    #[error("{0}")]
+    Io(io::ErrorKind),
+    /// TLS failed; the certificate, for example.
+    #[error("TLS failed: {0}")]
+    Tls(String),
+    /// What came is not SMTP.
+    #[error("the relay does not keep to SMTP: {0}")]
+    Protocol(&'static str),
+    /// TLS is required but the relay does not offer it.
+    #[error("STARTTLS is required, but the relay does not offer it")]
+    TlsUnavailable,
+    /// A login is set but the relay offers none that can be used.
+    #[error("a login is set, but the relay offers neither AUTH PLAIN nor AUTH LOGIN")]
+    AuthUnavailable,
+    /// The envelope could be read as something else than one address; nothing was sent.
+    #[error("the address cannot be used: {0}")]
+    InvalidEnvelope(&'static str),
+    /// The message needs an extension that the relay does not have.
+    #[error("the message needs {0}, which the relay does not offer")]
+    Unsupported(&'static str),
+    /// The pool was closed before the dialogue began.
+    #[error("the connection pool is closed")]
+    PoolClosed,
+}
+
+/// A delivery that failed. Its text is safe to log: it names no address and no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{phase}: {cause}")]
+pub struct SendError {
+    phase: Phase,
+    cause: Cause,
+}
+
+impl SendError {
+    pub(crate) fn new(phase: Phase, cause: Cause) -> Self {
+        Self { phase, cause }
+    }
+
+    /// The phase it failed in.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// What went wrong.
+    pub fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    /// The relay's words, where it was the relay that refused.
+    pub fn reply(&self) -> Option<&Reply> {
+        match &self.cause {
+            Cause::Refused(reply) => Some(reply),
+            _ => None,
+        }
+    }
+
+    /// The name nodemailer 10 has for such an error, in its `err.code`.
+    pub fn code(&self) -> &'static str {
+        match (&self.cause, self.phase) {
+            (Cause::TimedOut, _) => "ETIMEDOUT",
+            (Cause::Closed | Cause::PoolClosed, _) => "ECONNECTION",
+            (Cause::InvalidEnvelope(_), _) => "EENVELOPE",
+            (Cause::Unsupported(_), _) => "EMESSAGE",
+            (Cause::TlsUnavailable, _) => "ETLS",
+            (Cause::AuthUnavailable, _) => "EAUTH",
+            (Cause::Protocol(_), _) => "EPROTOCOL",
+            (Cause::Io(_), Phase::Resolve) => "EDNS",
+            (Cause::Io(_) | Cause::Tls(_), _) => "ESOCKET",
+            (Cause::Refused(_), Phase::StartTls) => "ETLS",
+            (Cause::Refused(_), Phase::Auth) => "EAUTH",
+            (Cause::Refused(_), Phase::Mail | Phase::Rcpt | Phase::Data) => "EENVELOPE",
+            (Cause::Refused(_), Phase::FinalDot) => "EMESSAGE",
+            (Cause::Refused(_), _) => "EPROTOCOL",
+        }
+    }
+
+    /// Whether the relay ended the session with 421, whatever it was asked.
+    pub(crate) fn is_farewell(&self) -> bool {
+        self.reply().is_some_and(|reply| reply.code() == 421)
+    }
+}
+
+/// Why a pool cannot be started with these settings on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The URL has a user without a password, or a password without a user.
+    #[error("the login is incomplete: write user:password@ before the host")]
+    IncompleteLogin,
+    /// TLS is needed, but there is no certificate authority to trust.
+    #[error("no trusted root certificates were found on this system: install its package `ca-certificates`")]
+    NoRoots,
+    /// The given roots are not certificates in PEM.
+    #[error("the root certificates cannot be read as PEM")]
+    InvalidRoots,
+    /// The TLS library refused its own defaults.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+}

@@ -1,0 +1,73 @@
+//! Owns the form in which a message crosses the wire: CRLF lines, dots doubled, ended by a lone dot. It must
+//! not look at what the lines say.
+
+/// Makes the bytes to write after the 354 reply, final dot included. Every line break, also a lone CR or LF,
+/// becomes CRLF, so that no server can see the end of the message where another sees none (RFC 5321 section
+/// 4.1.1.4, CVE-2023-51764).
+pub(super) fn encode(message: &[u8]) -> Vec<u8> {
+    let mut wire = Vec::with_capacity(message.len() + message.len() / 32 + 16);
+    let mut line_start = true;
+    let mut bytes = message.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\r' | b'\n' => {
+                if byte == b'\r' {
+                    bytes.next_if_eq(&b'\n');
+                }
+                wire.extend_from_slice(b"\r\n");
+                line_start = true;
+            }
+            byte => {
+                if line_start && byte == b'.' {
+                    wire.push(b'.');
+                }
+                wire.push(byte);
+                line_start = false;
+            }
+        }
+    }
+    if !line_start {
+        wire.extend_from_slice(b"\r\n");
+    }
+    wire.extend_from_slice(b".\r\n");
+    wire
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_line_break_is_crlf_and_every_leading_dot_is_doubled() {
+        for (message, wire) in [
+            (&b""[..], &b".\r\n"[..]),
+            (b"a", b"a\r\n.\r\n"),
+            (b"a\r\n", b"a\r\n.\r\n"),
+            (b".", b"..\r\n.\r\n"),
+            (b"a\n.\nb", b"a\r\n..\r\nb\r\n.\r\n"),
+            (b"a\r.\rb", b"a\r\n..\r\nb\r\n.\r\n"),
+            (b"a\r\n.\r\nb\r\n", b"a\r\n..\r\nb\r\n.\r\n"),
+            (b"a\n\r\n\r.x", b"a\r\n\r\n\r\n..x\r\n.\r\n"),
+            (b"\r\r\n", b"\r\n\r\n.\r\n"),
+        ] {
+            assert_eq!(encode(message).as_slice(), wire, "{message:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn only_the_last_dot_stands_alone(message in "[a.\r\n]{0,60}") {
+            let wire = encode(message.as_bytes());
+            let body = wire.strip_suffix(b".\r\n").expect("the final dot");
+            let text = String::from_utf8(body.to_vec()).expect("ASCII");
+            let bare = text.replace("\r\n", "");
+            prop_assert!(!bare.contains(['\r', '\n']));
+            prop_assert!(text.is_empty() || text.ends_with("\r\n"));
+            for line in text.split("\r\n") {
+                prop_assert!(!line.starts_with('.') || line.starts_with(".."));
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Owns the bytes of one connection: whole writes, whole replies, each under a deadline. It must not know what
+//! a command means.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::reply::{self, LONGEST_REPLY, Lines};
+use crate::{Cause, Phase, SendError};
+
+/// A connection in clear text or under TLS.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
+
+pub(super) struct Wire {
+    stream: Box<dyn Transport>,
+    /// What has come in and is not yet a whole reply.
+    received: Vec<u8>,
+}
+
+impl Wire {
+    pub(super) fn new(stream: Box<dyn Transport>) -> Self {
+        Self { stream, received: Vec::with_capacity(1024) }
+    }
+
+    /// Writes all of `bytes` in one go and reads one reply; both together take at most `within`.
+    pub(super) async fn exchange(
+        &mut self,
+        phase: Phase,
+        bytes: &[u8],
+        within: Duration,
+    ) -> Result<Lines, SendError> {
+        deadline(phase, within, async {
+            self.write_all(bytes).await.map_err(|error| failed(phase, &error))?;
+            self.read(phase).await
+        })
+        .await
+    }
+
+    pub(super) async fn write(
+        &mut self,
+        phase: Phase,
+        bytes: &[u8],
+        within: Duration,
+    ) -> Result<(), SendError> {
+        deadline(phase, within, async { self.write_all(bytes).await.map_err(|error| failed(phase, &error)) })
+            .await
+    }
+
+    pub(super) async fn reply(&mut self, phase: Phase, within: Duration) -> Result<Lines, SendError> {
+        deadline(phase, within, self.read(phase)).await
+    }
+
+    /// Whether bytes have come that nobody has asked for yet.
+    pub(super) fn has_surplus(&self) -> bool {
+        !self.received.is_empty()
+    }
+
+    /// Waits until the other side closes or says something unasked. Safe to drop at any time.
+    pub(super) async fn disturbed(&mut self) {
+        if self.received.is_empty() {
+            // Whatever the outcome, a byte, the end or an error, the connection is of no more use.
+            let _outcome = self.stream.read_buf(&mut self.received).await;
+        }
+    }
+
+    /// Ends the connection in order, TLS included.
+    pub(super) async fn shutdown(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await
+    }
+
+    /// Hands the stream over for TLS to be laid on it.
+    pub(super) fn into_stream(self) -> Box<dyn Transport> {
+        self.stream
+    }
+
+    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
+    }
+
+    async fn read(&mut self, phase: Phase) -> Result<Lines, SendError> {
+        loop {
+            let complete = reply::take(&self.received);
+            if let Some((lines, taken)) =
+                complete.map_err(|why| SendError::new(phase, Cause::Protocol(why)))?
+            {
+                self.received.drain(..taken);
+                return Ok(lines);
+            }
+            self.received.reserve(1024);
+            // A reader that asks for no more than is left can never hold more than one reply and its limit.
+            let room = (LONGEST_REPLY - self.received.len()) as u64;
+            let read = (&mut self.stream).take(room).read_buf(&mut self.received).await;
+            if read.map_err(|error| failed(phase, &error))? == 0 {
+                return Err(SendError::new(phase, Cause::Closed));
+            }
+        }
+    }
+}
+
+/// Runs one step under its deadline.
+pub(super) async fn deadline<T>(
+    phase: Phase,
+    within: Duration,
+    step: impl Future<Output = Result<T, SendError>>,
+) -> Result<T, SendError> {
+    timeout(within, step).await.unwrap_or_else(|_| Err(SendError::new(phase, Cause::TimedOut)))
+}
+
+/// Names a failure of the system or of TLS.
+pub(super) fn failed(phase: Phase, error: &io::Error) -> SendError {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let cause = match (tls, error.kind()) {
+        (Some(tls), _) => Cause::Tls(tls.to_string()),
+        (None, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => Cause::Closed,
+        (None, io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted) => Cause::Closed,
+        (None, io::ErrorKind::TimedOut) => Cause::TimedOut,
+        (None, kind) => Cause::Io(kind),
+    };
+    SendError::new(phase, cause)
+}

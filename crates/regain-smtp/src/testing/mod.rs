@@ -1,0 +1,223 @@
+//! A scripted SMTP server for tests: it behaves well until it is told, phase by phase, not to.
+//!
+//! It owns a loopback port, an optional certificate, and a record of every byte. It must not be part of a
+//! production build; its feature is `testing`.
+#![expect(clippy::expect_used, reason = "this is test support: a panic is a failed test")]
+
+mod behaviour;
+mod dialogue;
+mod record;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::AbortOnDropHandle;
+
+pub use behaviour::Behaviour;
+pub use record::{Connection, Received};
+
+use crate::Phase;
+use dialogue::Dialogue;
+use record::State;
+
+/// How long [`ScriptedServer::wait_for_messages`] waits before the test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// When the server speaks TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ServerTls {
+    /// Never.
+    #[default]
+    None,
+    /// After `STARTTLS`, which it offers.
+    StartTls,
+    /// From the first byte.
+    Immediate,
+}
+
+/// What a [`ScriptedServer`] offers.
+#[derive(Debug, Clone)]
+pub struct Features {
+    /// When it speaks TLS.
+    pub tls: ServerTls,
+    /// Names and addresses in its certificate.
+    pub certificate_names: Vec<String>,
+    /// Lines of the EHLO reply besides STARTTLS and AUTH.
+    pub extensions: Vec<String>,
+    /// The mechanisms of its AUTH line; none, no line.
+    pub mechanisms: Vec<String>,
+    /// The user and password that it lets in; others get 535.
+    pub login: Option<(String, String)>,
+}
+
+impl Default for Features {
+    /// No TLS, no login, PIPELINING, SIZE and 8BITMIME; a certificate for `localhost`, `127.0.0.1` and `::1`.
+    fn default() -> Self {
+        Self {
+            tls: ServerTls::None,
+            certificate_names: vec!["localhost".into(), "127.0.0.1".into(), "::1".into()],
+            extensions: vec!["PIPELINING".into(), "SIZE 10000000".into(), "8BITMIME".into()],
+            mechanisms: Vec::new(),
+            login: None,
+        }
+    }
+}
+
+impl Features {
+    /// The defaults with TLS.
+    pub fn tls(tls: ServerTls) -> Self {
+        Self { tls, ..Self::default() }
+    }
+
+    /// Offers AUTH PLAIN and LOGIN and lets one user in.
+    pub fn with_login(mut self, user: &str, password: &str) -> Self {
+        self.mechanisms = vec!["PLAIN".into(), "LOGIN".into()];
+        self.login = Some((user.into(), password.into()));
+        self
+    }
+}
+
+/// An SMTP server on a loopback port of its own. It ends, with all connections, when it is dropped.
+pub struct ScriptedServer {
+    address: SocketAddr,
+    features: Arc<Features>,
+    certificate_pem: String,
+    state: Arc<State>,
+    _listening: AbortOnDropHandle<()>,
+}
+
+impl ScriptedServer {
+    /// A server with the default [`Features`].
+    pub async fn start() -> Self {
+        Self::with(Features::default()).await
+    }
+
+    /// A server with these features.
+    pub async fn with(features: Features) -> Self {
+        let (acceptor, certificate_pem) = certificate(&features.certificate_names);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free loopback port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let features = Arc::new(features);
+        let state = Arc::new(State::default());
+        let listening = tokio::spawn(listen(listener, acceptor, Arc::clone(&features), Arc::clone(&state)));
+        Self { address, features, certificate_pem, state, _listening: AbortOnDropHandle::new(listening) }
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// A connection URL for this server, without login: `smtp://127.0.0.1:port`, or `smtps:` as its TLS asks.
+    pub fn url(&self) -> String {
+        let scheme = if self.features.tls == ServerTls::Immediate { "smtps" } else { "smtp" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// The certificate to trust, as PEM.
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// From now on behaves so at this phase, on open connections too.
+    pub fn on(&self, phase: Phase, behaviour: Behaviour) {
+        self.state.set(phase, None, behaviour);
+    }
+
+    /// Behaves so the next `times` times it comes to this phase.
+    pub fn on_next(&self, times: usize, phase: Phase, behaviour: Behaviour) {
+        self.state.set(phase, Some(times), behaviour);
+    }
+
+    /// Behaves well again, at every phase.
+    pub fn behave(&self) {
+        self.state.clear();
+    }
+
+    /// The messages it has accepted, in order.
+    pub fn messages(&self) -> Vec<Received> {
+        self.received().into_iter().filter(|message| message.accepted).collect()
+    }
+
+    /// All messages that came in whole, also those it then refused or left without an answer.
+    pub fn received(&self) -> Vec<Received> {
+        self.state.received()
+    }
+
+    /// Waits until it has accepted `count` messages; panics when that takes too long.
+    pub async fn wait_for_messages(&self, count: usize) -> Vec<Received> {
+        self.wait_until("messages", |server| server.messages().len() >= count).await;
+        self.messages()
+    }
+
+    /// Waits until the server has come to this phase `count` times; panics when that takes too long. With
+    /// [`Behaviour::Silence`] this is how a test knows that the client hangs there.
+    pub async fn wait_for_phase(&self, phase: Phase, count: usize) {
+        self.wait_until("phase", |server| server.state.visits(phase) >= count).await;
+    }
+
+    /// Waits until no connection is open; panics when that takes too long.
+    pub async fn wait_until_idle(&self) {
+        self.wait_until("the end of all connections", |server| server.open_connections() == 0).await;
+    }
+
+    /// Every connection so far with the bytes that came in over it.
+    pub fn connections(&self) -> Vec<Connection> {
+        self.state.connections()
+    }
+
+    /// How many connections are open now.
+    pub fn open_connections(&self) -> usize {
+        self.state.open_connections()
+    }
+
+    /// The most connections that were ever open at once.
+    pub fn most_connections(&self) -> usize {
+        self.state.most_connections()
+    }
+
+    async fn wait_until(&self, what: &str, reached: impl Fn(&Self) -> bool) {
+        let waiting = async {
+            loop {
+                // Registered before the look, so that a change in between is not missed.
+                let changed = self.state.changed();
+                if reached(self) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let outcome = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(outcome.is_ok(), "the scripted server waited in vain for {what}");
+    }
+}
+
+fn certificate(names: &[String]) -> (TlsAcceptor, String) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(names).expect("a certificate for these names");
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider's default versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .expect("a certificate with its own key");
+    (TlsAcceptor::from(Arc::new(config)), cert.pem())
+}
+
+async fn listen(listener: TcpListener, acceptor: TlsAcceptor, features: Arc<Features>, state: Arc<State>) {
+    let mut dialogues = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        while dialogues.try_join_next().is_some() {}
+        let open = State::open(&state);
+        dialogues.spawn(Dialogue::new(open, acceptor.clone(), Arc::clone(&features)).run(stream));
+    }
+}

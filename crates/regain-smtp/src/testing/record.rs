@@ -1,0 +1,176 @@
+//! Owns what a scripted server remembers and what it was told to do. It must not do I/O.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use super::Behaviour;
+use crate::Phase;
+
+/// A message that came in whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The sender's address from MAIL.
+    pub from: String,
+    /// The recipients' addresses that were accepted.
+    pub to: Vec<String>,
+    /// The message with CRLF lines, dots undone, without the final dot.
+    pub data: Vec<u8>,
+    /// Who had logged in.
+    pub user: Option<String>,
+    /// Whether it came under TLS.
+    pub tls: bool,
+    /// Whether the final reply accepted it.
+    pub accepted: bool,
+    /// The number of its connection, counted from 0.
+    pub connection: usize,
+}
+
+impl Received {
+    /// The message as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.data).into_owned()
+    }
+}
+
+/// What came in over one connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// Bytes in clear text.
+    pub clear: Vec<u8>,
+    /// Bytes under TLS, decrypted.
+    pub encrypted: Vec<u8>,
+}
+
+impl Connection {
+    /// Everything that was said, as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&[self.clear.as_slice(), &self.encrypted].concat()).into_owned()
+    }
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Inner {
+    behaviours: HashMap<Phase, (Option<usize>, Behaviour)>,
+    visits: HashMap<Phase, usize>,
+    received: Vec<Received>,
+    connections: Vec<Connection>,
+    open: usize,
+    most_open: usize,
+}
+
+/// One connection's part in the record; it counts as open until this is dropped.
+pub(super) struct Open {
+    state: Arc<State>,
+    pub(super) number: usize,
+}
+
+impl State {
+    pub(super) fn open(state: &Arc<Self>) -> Open {
+        let number = state.change(|inner| {
+            inner.connections.push(Connection::default());
+            inner.open += 1;
+            inner.most_open = inner.most_open.max(inner.open);
+            inner.connections.len() - 1
+        });
+        Open { state: Arc::clone(state), number }
+    }
+
+    pub(super) fn set(&self, phase: Phase, times: Option<usize>, behaviour: Behaviour) {
+        self.change(|inner| inner.behaviours.insert(phase, (times, behaviour)));
+    }
+
+    pub(super) fn clear(&self) {
+        self.change(|inner| inner.behaviours.clear());
+    }
+
+    pub(super) fn received(&self) -> Vec<Received> {
+        self.lock().received.clone()
+    }
+
+    pub(super) fn connections(&self) -> Vec<Connection> {
+        self.lock().connections.clone()
+    }
+
+    pub(super) fn visits(&self, phase: Phase) -> usize {
+        self.lock().visits.get(&phase).copied().unwrap_or(0)
+    }
+
+    pub(super) fn open_connections(&self) -> usize {
+        self.lock().open
+    }
+
+    pub(super) fn most_connections(&self) -> usize {
+        self.lock().most_open
+    }
+
+    pub(super) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let outcome = change(&mut self.lock());
+        self.changed.notify_waiters();
+        outcome
+    }
+}
+
+impl Open {
+    /// Notes that the dialogue has come to a phase; what to do there, if not the ordinary.
+    pub(super) fn visit(&self, phase: Phase) -> Option<Behaviour> {
+        self.state.change(|inner| {
+            *inner.visits.entry(phase).or_default() += 1;
+            let (times, behaviour) = inner.behaviours.get_mut(&phase)?;
+            let behaviour = behaviour.clone();
+            match times {
+                Some(left) if *left > 1 => *left -= 1,
+                Some(_) => drop(inner.behaviours.remove(&phase)),
+                None => {}
+            }
+            Some(behaviour)
+        })
+    }
+
+    pub(super) fn bytes(&self, tls: bool, bytes: &[u8]) {
+        self.state.change(|inner| {
+            if let Some(connection) = inner.connections.get_mut(self.number) {
+                let side = if tls { &mut connection.encrypted } else { &mut connection.clear };
+                side.extend_from_slice(bytes);
+            }
+        });
+    }
+
+    /// Notes a whole message; the number is for [`Open::accept`].
+    pub(super) fn message(&self, message: Received) -> usize {
+        self.state.change(|inner| {
+            inner.received.push(message);
+            inner.received.len() - 1
+        })
+    }
+
+    pub(super) fn accept(&self, number: usize) {
+        self.state.change(|inner| {
+            if let Some(message) = inner.received.get_mut(number) {
+                message.accepted = true;
+            }
+        });
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.state.change(|inner| inner.open -= 1);
+    }
+}
