@@ -31,6 +31,11 @@ impl Token {
         Zeroizing::new(rng::hex(&*self.0))
     }
 
+    /// The 32 bytes.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        *self.0
+    }
+
     /// What the store knows it by: SHA-256 of its 32 bytes.
     pub fn hash(&self) -> TokenHash {
         TokenHash(sha256(&*self.0))

@@ -9,6 +9,8 @@ pub mod register;
 pub mod reset_password;
 pub mod session;
 pub mod sign_in;
+#[cfg(test)]
+mod tests;
 
 use crate::hashing::HashError;
 use crate::limits::RetryAfter;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::Notify;
 
 use crate::clock::Timestamp;
 use crate::flows::Trouble;
@@ -78,6 +79,10 @@ impl Courier {
             let error = "the account's name is no mail address".to_owned();
             return Ok(Some(settle(Outcome::Dead { error, reply: None })));
         };
+        if letter.deadline < now {
+            // It waited too long between claim and attempt; the next claim closes it as expired.
+            return Ok(Some(settle(Outcome::Released { error: None })));
+        }
         let token = self.token(claimed);
         if self.arm(claimed, token.as_ref(), now).await? != Armed::Armed {
             return Ok(None);
@@ -119,14 +124,6 @@ impl Courier {
         self.service.store.settle(settlement.clone(), self.service.now()).await
     }
 
-    /// Gives a claimed letter back unattempted.
-    ///
-    /// # Errors
-    /// When the store fails; the lease then runs out.
-    pub async fn release(&self, letter: LetterId, claim: ClaimId) -> Result<bool, StoreError> {
-        self.settle(&Settlement { letter, claim, outcome: Outcome::Released { error: None } }).await
-    }
-
     /// Claims up to `limit` letters and attempts one after the other. Answers how many were attempted.
     ///
     /// # Errors
@@ -139,6 +136,32 @@ impl Courier {
             }
         }
         Ok(letters.len())
+    }
+
+    /// Extends the lease of the letters still held under a claim.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn renew(&self, claim: ClaimId) -> Result<usize, StoreError> {
+        self.service.store.renew(claim, self.service.now() + LEASE).await
+    }
+
+    /// How long until a letter is due or a lease runs out; `None` where the outbox is empty.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn next_due(&self) -> Result<Option<Duration>, StoreError> {
+        Ok(self.service.store.next_due().await?.map(|due| self.until(due)))
+    }
+
+    /// How long until then; zero where it is past.
+    pub fn until(&self, then: Timestamp) -> Duration {
+        then.since(self.service.now())
+    }
+
+    /// What wakes a courier when a letter was posted.
+    pub fn wake(&self) -> Arc<Notify> {
+        self.service.wake.clone()
     }
 
     /// Why the relay is not given everything at the moment; `None` while it works.

@@ -2,6 +2,7 @@
 
 mod clock;
 pub mod contract;
+pub mod desk;
 mod mailer;
 mod memory;
 mod rng;
