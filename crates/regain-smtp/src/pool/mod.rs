@@ -100,6 +100,8 @@ struct Lists {
     idle: Vec<Idle>,
     /// Workers that exist: the number of connections is never higher.
     live: usize,
+    /// Workers that have answered and will look at `waiting` next, after a RSET perhaps.
+    finishing: usize,
     closed: bool,
     last_id: u64,
 }
@@ -148,7 +150,9 @@ impl Shared {
                 Err(back) => job = back,
             }
         }
-        if lists.live < self.relay.settings.max_connections() {
+        // A worker that is about to be free costs less than another connection with its handshake and login.
+        let worker_comes = lists.waiting.len() < lists.finishing;
+        if !worker_comes && lists.live < self.relay.settings.max_connections() {
             lists.live += 1;
             // Spawned under the lock, so that `close` cannot come between and miss the task.
             self.tasks.spawn(worker::run(worker::Slot::new(Arc::clone(self)), job));

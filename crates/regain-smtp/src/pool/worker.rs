@@ -20,7 +20,7 @@ pub(super) async fn run(mut slot: Slot, job: Job) {
         let mut session = None;
         let mut next = Some(job);
         while let Some(job) = next {
-            session = serve(&shared.relay, session, job).await;
+            session = serve(&mut slot, &shared.relay, session, job).await;
             next = slot.next(&mut session).await;
         }
     };
@@ -35,11 +35,20 @@ pub(super) async fn run(mut slot: Slot, job: Job) {
 pub(super) struct Slot {
     shared: Arc<Shared>,
     released: bool,
+    finishing: bool,
 }
 
 impl Slot {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, released: false }
+        Self { shared, released: false, finishing: false }
+    }
+
+    /// Notes that this worker looks for its next job soon; to be called before the answer, or its caller could
+    /// send again while nobody seems to be free.
+    fn finish(&mut self) {
+        if !std::mem::replace(&mut self.finishing, true) {
+            self.shared.lists().finishing += 1;
+        }
     }
 
     /// The next job. While there is none, an open connection is kept for a while; `None`: the worker's place
@@ -48,6 +57,9 @@ impl Slot {
         loop {
             let (id, mut handed) = {
                 let mut lists = self.shared.lists();
+                if std::mem::take(&mut self.finishing) {
+                    lists.finishing -= 1;
+                }
                 while let Some(job) = lists.waiting.pop_front() {
                     if !job.is_abandoned() {
                         return Some(job);
@@ -100,6 +112,7 @@ impl Drop for Slot {
         }
         let mut lists = self.shared.lists();
         lists.live -= 1;
+        lists.finishing -= usize::from(self.finishing);
         if lists.live == 0 {
             // Nobody is left to serve these; their callers are told by the closed channel.
             let orphans = std::mem::take(&mut lists.waiting);
@@ -110,7 +123,7 @@ impl Drop for Slot {
 }
 
 /// Does one job and gives back the connection if it can do another one.
-async fn serve(relay: &Relay, kept: Option<Session>, job: Job) -> Option<Session> {
+async fn serve(slot: &mut Slot, relay: &Relay, kept: Option<Session>, job: Job) -> Option<Session> {
     if job.is_abandoned() {
         return kept;
     }
@@ -127,6 +140,7 @@ async fn serve(relay: &Relay, kept: Option<Session>, job: Job) -> Option<Session
                 }
                 Err(error) => Err(error),
             };
+            slot.finish();
             drop(answer.send(outcome));
             None
         }
@@ -153,6 +167,7 @@ async fn serve(relay: &Relay, kept: Option<Session>, job: Job) -> Option<Session
                 tracing::debug!(code = error.code(), %error, "the relay did not take a message");
             }
             // Answered before anything is cleared away, so that the caller does not wait for RSET.
+            slot.finish();
             drop(answer.send(outcome.map(|reply| Accepted { reply })));
             let mut session = session?;
             if !session.settle().await {

@@ -18,6 +18,20 @@ async fn one_connection_serves_message_after_message_and_is_renewed_after_a_hund
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_sends_one_after_the_other_needs_one_connection() {
+    let server = ScriptedServer::start().await;
+    let pool = pool(&server);
+    server.on_next(20, Phase::Rcpt, Behaviour::reply("550 5.1.1 no such user"));
+    for _ in 0..20 {
+        send(&pool).await.expect_err("refused");
+    }
+    for _ in 0..50 {
+        send(&pool).await.expect("accepted");
+    }
+    assert_eq!(server.connections().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn there_are_never_more_connections_than_the_url_allows() {
     for (options, most) in [("", 5), ("?maxConnections=2", 2)] {
         let server = ScriptedServer::start().await;
@@ -94,7 +108,7 @@ async fn a_caller_that_goes_away_does_not_touch_the_dialogue() {
     for phase in [Phase::Greeting, Phase::Rcpt, Phase::FinalDot] {
         let server = ScriptedServer::start().await;
         server.on_next(1, phase, Behaviour::Delay(Duration::from_millis(100)));
-        let pool = pool(&server);
+        let pool = pool_at(&server, &format!("{}?maxConnections=1", server.url()), deadlines());
         let caller = tokio::spawn({
             let pool = pool.clone();
             async move { send(&pool).await }
