@@ -1,3 +1,4 @@
 //! regain
 
 pub mod config;
+pub mod mail;

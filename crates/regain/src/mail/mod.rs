@@ -1,0 +1,12 @@
+//! The mails: templates, composing, and the two ways in which a mail leaves.
+//!
+//! This must not decide when or whether a mail is sent: that is the courier's, in `regain-core`.
+
+mod agent;
+pub mod compose;
+pub mod template;
+pub mod templates;
+
+pub use compose::{ComposeError, Composed, Composer, Letterhead};
+pub use template::{Part, Placeholder, Rules, Template, TemplateError, Values};
+pub use templates::{AllOverrides, DefaultTexts, MailTemplate, Overrides, TemplateMistake, Templates};
