@@ -4,6 +4,7 @@ use regain_smtp::{Sender, Settings};
 
 use super::base_url::BaseUrl;
 use super::mistake::{Mistake, Place};
+use crate::mail::{AllOverrides, Overrides};
 
 /// The provider of username/password accounts.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +45,15 @@ impl EmailHandlerConfig {
             allow_insecure_base_url: false,
         }
     }
+
+    /// The texts that are not the defaults, for [`Templates::new`](crate::mail::Templates::new).
+    pub fn overrides(&self) -> AllOverrides<'_> {
+        AllOverrides {
+            reset: self.reset_action_config.overrides(),
+            confirm: self.confirm_action_config.overrides(),
+            changed: self.changed_action_config.overrides(),
+        }
+    }
 }
 
 /// The texts of one mail. A text that is left out keeps its default.
@@ -55,6 +65,16 @@ pub struct ActionConfig {
     pub text_template: Option<TextAt>,
     /// The HTML part.
     pub html_template: Option<TextAt>,
+}
+
+impl ActionConfig {
+    fn overrides(&self) -> Overrides<'_> {
+        Overrides {
+            subject: self.subject.as_ref().map(TextAt::as_str),
+            text: self.text_template.as_ref().map(TextAt::as_str),
+            html: self.html_template.as_ref().map(TextAt::as_str),
+        }
+    }
 }
 
 /// A text that remembers where it was written, so that what is found wrong in it later can be reported there.

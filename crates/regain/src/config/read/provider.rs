@@ -1,12 +1,14 @@
 //! The keys of `authProviders`, with the names of the ROS documentation.
 
+use regain_core::Purpose;
 use regain_smtp::{Sender, Settings};
 
 use super::super::Config;
 use super::super::base_url::BaseUrl;
-use super::super::provider::{ActionConfig, EmailHandlerConfig, PasswordAuthProvider, TextAt};
+use super::super::provider::{ActionConfig, EmailHandlerConfig, PasswordAuthProvider};
 use super::super::reader::{Found, Section};
 use super::boolean;
+use crate::mail::{Part, Rules, Template};
 
 const INSECURE: &str = "is http: beyond this machine, so the links in mails could be read on their way; \
                         write https:, or set allowInsecureBaseUrl = true in emailHandlerConfig";
@@ -55,18 +57,22 @@ fn handler(
     config: &Config,
 ) -> Option<EmailHandlerConfig> {
     let base = section.find("baseUrl");
-    let connection = section.find("connectionString");
-    if connection.is_none() {
-        section.missing("connectionString", "write for example \"smtps://user:password@smtp.example.com\"");
-    }
-    let from = section.find("from");
-    if from.is_none() {
-        section.missing("from", "write whom the mails are from, for example \"sender@example.com\"");
-    }
+    let connection = required(
+        &mut section,
+        "connectionString",
+        "write for example \"smtps://user:password@smtp.example.com\"",
+    );
+    let connection = connection.and_then(|found| found.parse(Settings::parse));
+    let from =
+        required(&mut section, "from", "write whom the mails are from, for example \"sender@example.com\"");
+    let from = from.and_then(|found| found.parse(Sender::parse));
     let allow_insecure = boolean(&mut section, "allowInsecureBaseUrl").unwrap_or(false);
-    let reset = action(&mut section, "resetActionConfig");
-    let confirm = action(&mut section, "confirmActionConfig");
-    let changed = action(&mut section, "changedActionConfig");
+    // A base that is mistaken is reported once, as such, and not again by every template that names it.
+    let has_base = base.is_some() || public_url.is_some() || config.link_base().is_some();
+    let mut action = |key, purpose| action(section.section(key), purpose, has_base);
+    let reset_action_config = action("resetActionConfig", Purpose::Reset);
+    let confirm_action_config = action("confirmActionConfig", Purpose::Confirm);
+    let changed_action_config = action("changedActionConfig", Purpose::PasswordChanged);
 
     let base_url = base.as_ref().and_then(|found| found.parse(BaseUrl::parse));
     let insecure = |url: Option<&BaseUrl>| !allow_insecure && url.is_some_and(BaseUrl::is_insecure);
@@ -77,46 +83,51 @@ fn handler(
                 found.mistake(INSECURE);
             }
         }
-        None if config.link_base().is_none()
-            && public_url.is_none()
-            && needs_base([&reset, &confirm], &changed) =>
+        None if !has_base
+            && [&reset_action_config, &confirm_action_config].into_iter().any(has_default_text) =>
         {
             section.missing("baseUrl", "write it, or publicUrl at the top: links in mails begin with it");
         }
         _ => {}
     }
     section.finish();
-    let connection = connection?.parse(Settings::parse);
-    let from = from?.parse(Sender::parse);
     Some(EmailHandlerConfig {
         base_url,
-        reset_action_config: reset,
-        confirm_action_config: confirm,
-        changed_action_config: changed,
+        reset_action_config,
+        confirm_action_config,
+        changed_action_config,
         allow_insecure_base_url: allow_insecure,
         ..EmailHandlerConfig::new(connection?, from?)
     })
 }
 
-/// Whether any text of a mail has a link, as the default texts with a token do.
-fn needs_base(with_token: [&ActionConfig; 2], changed: &ActionConfig) -> bool {
-    let names_it = |text: &TextAt| text.as_str().contains("%BASE_URL%");
-    let linked = |action: &ActionConfig| {
-        action.text_template.as_ref().is_none_or(names_it)
-            || action.html_template.as_ref().is_none_or(names_it)
-    };
-    let changed = [&changed.text_template, &changed.html_template];
-    with_token.into_iter().any(linked) || changed.into_iter().flatten().any(names_it)
+fn required<'a>(section: &mut Section<'a>, key: &'static str, advice: &str) -> Option<Found<'a>> {
+    let found = section.find(key);
+    if found.is_none() {
+        section.missing(key, advice);
+    }
+    found
 }
 
-/// The texts of one mail. One that is left out keeps its default, unlike in ROS, where the mail then never went out.
-fn action(section: &mut Section<'_>, key: &'static str) -> ActionConfig {
-    let Some(mut section) = section.section(key) else { return ActionConfig::default() };
-    let mut text = |key| -> Option<TextAt> { section.find_nested(key)?.template() };
+/// Whether a part of the mail is the default, whose link begins with the base.
+fn has_default_text(action: &ActionConfig) -> bool {
+    action.text_template.is_none() || action.html_template.is_none()
+}
+
+/// The texts of one mail. One that is left out keeps its default, unlike in ROS, where the mail never went out.
+fn action(section: Option<Section<'_>>, purpose: Purpose, has_base: bool) -> ActionConfig {
+    let Some(mut section) = section else { return ActionConfig::default() };
+    let mut text = |key, part| {
+        let text = section.find_nested(key)?.template()?;
+        if let Err(error) = Template::parse(text.as_str(), Rules { purpose, part, has_base }) {
+            section.report(text.mistake(error.to_string()));
+        }
+        Some(text)
+    };
     let texts = ActionConfig {
-        subject: text("subject"),
-        text_template: text("textTemplate"),
-        html_template: text("htmlTemplate"),
+        subject: text("subject", Part::Subject),
+        text_template: text("textTemplate", Part::Text),
+        html_template: text("htmlTemplate", Part::Html),
     };
     section.finish();
     texts

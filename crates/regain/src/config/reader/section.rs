@@ -69,6 +69,11 @@ impl<'a> Section<'a> {
         self.context.add(Mistake::new(self.place.clone(), self.path.key(key).shown, reason));
     }
 
+    /// Reports a mistake that was found in a value of this table.
+    pub(in super::super) fn report(&self, mistake: Mistake) {
+        self.context.add(mistake);
+    }
+
     /// Reports each key that nobody asked for.
     pub(in super::super) fn finish(self) {
         if self.path.shown.is_empty() {

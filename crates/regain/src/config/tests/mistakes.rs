@@ -104,6 +104,13 @@ fn each_wrong_value_of_the_mail_is_refused_with_its_key_and_line() {
 }
 
 #[test]
+fn a_missing_relay_does_not_hide_a_wrong_sender() {
+    let text = MAIL.replace("connectionString", "#").replace("sender@example.com", "nobody");
+    let found = mistakes(&text).join("\n");
+    assert!(found.contains("connectionString: is missing") && found.contains(".from: "), "{found}");
+}
+
+#[test]
 fn a_link_base_that_is_missing_or_insecure_is_refused() {
     let nowhere = MAIL.replace("publicUrl = \"https://accounts.example.org\"", "address = '0.0.0.0'");
     assert!(mistake(&nowhere).contains("emailHandlerConfig.baseUrl: is missing"));
@@ -122,6 +129,37 @@ fn texts_without_links_need_no_link_base() {
         MAIL.replace("publicUrl = \"https://accounts.example.org\"", "address = '0.0.0.0'")
     );
     assert!(toml(&text).link_base().is_none());
+}
+
+#[test]
+fn a_template_that_would_mail_nonsense_is_refused() {
+    for (text, reason) in [
+        ("resetActionConfig.textTemplate = 'no link'", "resetActionConfig.textTemplate: has no %TOKEN%"),
+        (
+            "confirmActionConfig.htmlTemplate = '%TOKN%'",
+            "confirmActionConfig.htmlTemplate: has the unknown placeholder",
+        ),
+        ("changedActionConfig.textTemplate = '%TOKEN%'", "changedActionConfig.textTemplate: has %TOKEN%"),
+        ("resetActionConfig.subject = '%TOKEN%'", "resetActionConfig.subject: has %TOKEN%"),
+        ("resetActionConfig.subject = ''", "resetActionConfig.subject: is empty"),
+    ] {
+        let mistake = mistake(&format!("{MAIL}{text}"));
+        let start = format!("regain.toml:8: authProviders[0].emailHandlerConfig.{reason}");
+        assert!(mistake.starts_with(&start), "{mistake}");
+    }
+}
+
+#[test]
+fn a_link_without_a_base_is_refused_where_it_stands() {
+    let nowhere = MAIL.replace("publicUrl = \"https://accounts.example.org\"", "address = '0.0.0.0'");
+    let text = format!(
+        "{nowhere}resetActionConfig = {{ textTemplate = '%TOKEN%', htmlTemplate = '%BASE_URL%/%TOKEN%' }}\n\
+         confirmActionConfig = {{ textTemplate = '%TOKEN%', htmlTemplate = '%TOKEN%' }}\n"
+    );
+    assert!(
+        mistake(&text)
+            .contains("regain.toml:8: authProviders[0].emailHandlerConfig.resetActionConfig.htmlTemplate: ")
+    );
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What the ROS documentation shows can be pasted.
 
+use regain_core::Purpose;
+
 use super::*;
+use crate::mail::{AllOverrides, Templates};
 
 #[test]
 fn the_documented_smtp_parameters_work() {
@@ -56,7 +59,10 @@ htmlTemplate = '''<html>
     assert!(reset.text_template.as_ref().unwrap().as_str().ends_with("token=%TOKEN%"));
     assert!(reset.html_template.as_ref().unwrap().as_str().starts_with("<html>"));
     assert!(email.confirm_action_config.subject.is_none());
-    assert!(config.link_base().is_some());
+    let templates = Templates::new(email.overrides(), config.link_base().is_some()).unwrap();
+    let default = Templates::new(AllOverrides::default(), true).unwrap();
+    assert_ne!(templates.of(Purpose::Reset).html, default.of(Purpose::Reset).html);
+    assert_eq!(templates.of(Purpose::Confirm).html, default.of(Purpose::Confirm).html);
 }
 
 #[test]
