@@ -1,1 +1,12 @@
-//! regain-store
+//! Where Regain keeps what is durable: adapters of [`regain_core::Store`], and the lock of the data path.
+//!
+//! Nothing here knows HTTP or SMTP, and the rules about accounts live in `regain-core`: a step here is one
+//! transaction whose conditions are in its SQL.
+
+mod data_lock;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+pub use data_lock::{DataLock, LockError};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{OpenError, Options, SqliteStore};

@@ -1,0 +1,119 @@
+//! Brings the schema up to date: numbered SQL files, embedded, each applied once and remembered with its SHA-256.
+
+use std::path::Path;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use regain_core::KeyMode;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use super::connection::unusable;
+use super::error::OpenError;
+
+/// A step of the schema. Its number is its place in [`MIGRATIONS`], counted from 1.
+pub(crate) struct Migration {
+    /// Its file, without the ending.
+    pub(crate) name: &'static str,
+    /// Its text.
+    pub(crate) sql: &'static str,
+}
+
+/// All of them, in order. A released one never changes.
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[Migration { name: "0001_schema", sql: include_str!("../../migrations/sqlite/0001_schema.sql") }];
+
+/// Applies what is missing, all or nothing, and answers how names are compared.
+pub(crate) fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    key_mode_if_new: KeyMode,
+) -> Result<KeyMode, OpenError> {
+    let failed = unusable(path);
+    // Of several processes that start at once, one migrates and the others then find nothing to do.
+    let step = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
+    let is_known = has_table(&step, "migrations").map_err(&failed)?;
+    if !is_known {
+        if !is_empty(&step).map_err(&failed)? {
+            return Err(OpenError::Foreign(path.to_owned()));
+        }
+        step.execute_batch(
+            "CREATE TABLE migrations (
+                number  INTEGER PRIMARY KEY NOT NULL,
+                name    TEXT NOT NULL,
+                sha256  BLOB NOT NULL,
+                applied INTEGER NOT NULL
+            ) STRICT",
+        )
+        .map_err(&failed)?;
+    }
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let found: i64 = step
+        .query_row("SELECT coalesce(max(number), 0) FROM migrations", (), |row| row.get(0))
+        .map_err(&failed)?;
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    for (number, migration) in (1..).zip(MIGRATIONS) {
+        let hash = sha256(migration.sql);
+        let applied: Option<Vec<u8>> = step
+            .query_row("SELECT sha256 FROM migrations WHERE number = ?1", [number], |row| row.get(0))
+            .optional()
+            .map_err(&failed)?;
+        match applied {
+            Some(applied) if applied == hash => {}
+            Some(_) => return Err(OpenError::Altered { path: path.to_owned(), number }),
+            None => {
+                step.execute_batch(migration.sql).map_err(&failed)?;
+                // For the operator's eyes; the rules get their time as a parameter.
+                step.execute(
+                    "INSERT INTO migrations (number, name, sha256, applied)
+                     VALUES (?1, ?2, ?3, unixepoch() * 1000)",
+                    (number, migration.name, hash),
+                )
+                .map_err(&failed)?;
+            }
+        }
+    }
+    step.execute(
+        "INSERT INTO meta (key, value) VALUES ('key_mode', ?1), ('made', unixepoch() * 1000)
+         ON CONFLICT (key) DO NOTHING",
+        [key_mode_word(key_mode_if_new)],
+    )
+    .map_err(&failed)?;
+    let word: String = step
+        .query_row("SELECT value FROM meta WHERE key = 'key_mode'", (), |row| row.get(0))
+        .map_err(&failed)?;
+    let key_mode = key_mode(&word).ok_or_else(|| OpenError::Unusable {
+        path: path.to_owned(),
+        reason: "it does not say how names are compared".to_owned(),
+    })?;
+    step.commit().map_err(&failed)?;
+    Ok(key_mode)
+}
+
+/// SHA-256 of a migration's text.
+pub(crate) fn sha256(text: &str) -> Vec<u8> {
+    digest(&SHA256, text.as_bytes()).as_ref().to_vec()
+}
+
+fn key_mode_word(mode: KeyMode) -> &'static str {
+    match mode {
+        KeyMode::Folded => "folded",
+        KeyMode::Exact => "exact",
+    }
+}
+
+fn key_mode(word: &str) -> Option<KeyMode> {
+    [KeyMode::Folded, KeyMode::Exact].into_iter().find(|mode| key_mode_word(*mode) == word)
+}
+
+fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)",
+        [name],
+        |row| row.get(0),
+    )
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", (), |row| row.get(0))
+}

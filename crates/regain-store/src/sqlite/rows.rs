@@ -1,0 +1,86 @@
+//! From rows to the types of the core. A value that is none of theirs is an error of that row.
+
+use regain_core::token::TokenKeyId;
+use regain_core::{
+    Account, AccountId, Address, Generation, Letter, LetterId, LetterState, NameKey, PasswordHash, Purpose,
+    SessionId, Timestamp, UserAgent,
+};
+use rusqlite::types::Type;
+use rusqlite::{Error, Row};
+
+/// The columns that [`letter`] reads, of a table called `l`.
+macro_rules! letter_columns {
+    () => {
+        "l.id, l.purpose, l.name_key, l.account, l.ip, l.agent, l.posted, l.deadline, l.due, l.attempts, \
+         l.repeats, l.state, l.ended, l.last_error, l.relay_reply, l.token_key, l.replaces"
+    };
+}
+/// The columns that [`account`] reads, of a table called `a`.
+macro_rules! account_columns {
+    () => {
+        "a.id, a.name, a.name_key, a.address, a.password, a.generation, a.kept_session, a.is_admin, \
+         a.is_confirmed, a.is_disabled"
+    };
+}
+pub(crate) use {account_columns, letter_columns};
+
+/// How many columns [`account`] reads.
+pub(crate) const ACCOUNT_WIDTH: usize = 10;
+/// How many columns [`letter`] reads.
+pub(crate) const LETTER_WIDTH: usize = 17;
+
+/// Reads a letter, from the row's first column on.
+pub(crate) fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
+    let ip: Option<String> = row.get(4)?;
+    let agent: Option<String> = row.get(5)?;
+    Ok(Letter {
+        id: LetterId::from_bytes(row.get(0)?),
+        purpose: purpose(row, 1)?,
+        name_key: NameKey::from_stored(row.get::<_, String>(2)?),
+        account: row.get::<_, Option<String>>(3)?.map(AccountId::from_stored),
+        ip: ip.map(|ip| ip.parse().map_err(|_| unreadable(4))).transpose()?,
+        agent: agent.as_deref().and_then(UserAgent::parse),
+        posted: time(row, 6)?,
+        deadline: time(row, 7)?,
+        due: time(row, 8)?,
+        attempts: row.get(9)?,
+        repeats: row.get(10)?,
+        state: LetterState::from_word(&row.get::<_, String>(11)?).ok_or_else(|| unreadable(11))?,
+        ended: row.get::<_, Option<i64>>(12)?.map(Timestamp::from_millis),
+        last_error: row.get(13)?,
+        relay_reply: row.get(14)?,
+        token_key: row.get::<_, Option<[u8; 8]>>(15)?.map(TokenKeyId),
+        replaces: row.get::<_, Option<[u8; 16]>>(16)?.map(LetterId::from_bytes),
+    })
+}
+
+/// Reads an account, from column `at` on.
+pub(crate) fn account(row: &Row<'_>, at: usize) -> rusqlite::Result<Account> {
+    let address: Option<String> = row.get(at + 3)?;
+    Ok(Account {
+        id: AccountId::from_stored(row.get::<_, String>(at)?),
+        name: row.get(at + 1)?,
+        name_key: NameKey::from_stored(row.get::<_, String>(at + 2)?),
+        address: address.as_deref().and_then(Address::from_stored),
+        password: row.get::<_, Option<String>>(at + 4)?.map(PasswordHash::from_stored),
+        generation: Generation(row.get(at + 5)?),
+        kept_session: row.get::<_, Option<[u8; 32]>>(at + 6)?.map(SessionId),
+        is_admin: row.get(at + 7)?,
+        is_confirmed: row.get(at + 8)?,
+        is_disabled: row.get(at + 9)?,
+    })
+}
+
+/// Reads a point in time.
+pub(crate) fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Timestamp> {
+    row.get(at).map(Timestamp::from_millis)
+}
+
+/// Reads a purpose.
+pub(crate) fn purpose(row: &Row<'_>, at: usize) -> rusqlite::Result<Purpose> {
+    Purpose::from_word(&row.get::<_, String>(at)?).ok_or_else(|| unreadable(at))
+}
+
+fn unreadable(column: usize) -> Error {
+    Error::InvalidColumnType(column, String::new(), Type::Text)
+}

@@ -1,0 +1,97 @@
+//! Each whole step of the port as SQL: what runs inside one transaction of the writer, or as one read.
+//!
+//! A step that fails is undone by the writer. Reads are single statements, so that each sees one state.
+
+pub(crate) mod accounts;
+pub(crate) mod courier;
+pub(crate) mod operator;
+pub(crate) mod post;
+pub(crate) mod read;
+pub(crate) mod tokens;
+
+use regain_core::{AccountId, LetterId, NameKey, Purpose, Timestamp, UserAgent};
+use rusqlite::Connection;
+use std::net::IpAddr;
+
+/// A letter to be written down.
+struct NewRow<'a> {
+    id: &'a LetterId,
+    purpose: Purpose,
+    name_key: &'a NameKey,
+    account: Option<&'a AccountId>,
+    ip: Option<IpAddr>,
+    agent: Option<&'a UserAgent>,
+    posted: Timestamp,
+    deadline: Timestamp,
+}
+
+/// Puts a letter into the outbox, due at once.
+fn insert_letter(c: &Connection, new: &NewRow<'_>) -> rusqlite::Result<()> {
+    c.prepare_cached(
+        "INSERT INTO letters (id, purpose, name_key, account, ip, agent, posted, deadline, due)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7)",
+    )?
+    .execute((
+        new.id.as_bytes(),
+        new.purpose.as_str(),
+        new.name_key.as_str(),
+        new.account.map(AccountId::as_str),
+        new.ip.map(|ip| ip.to_string()),
+        new.agent.map(UserAgent::as_str),
+        new.posted.as_millis(),
+        new.deadline.as_millis(),
+    ))
+    .map(drop)
+}
+
+/// Posts a letter that takes the place of another. Without a deadline it gets the old one's.
+fn insert_replacement(
+    c: &Connection,
+    old: &LetterId,
+    new: &LetterId,
+    account: Option<&AccountId>,
+    deadline: Option<Timestamp>,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    c.prepare_cached(
+        "INSERT INTO letters (id, purpose, name_key, account, ip, agent, posted, deadline, due, replaces)
+         SELECT ?2, purpose, name_key, ?3, ip, agent, ?5, coalesce(?4, deadline), ?5, id
+         FROM letters WHERE id = ?1",
+    )?
+    .execute((
+        old.as_bytes(),
+        new.as_bytes(),
+        account.map(AccountId::as_str),
+        deadline.map(Timestamp::as_millis),
+        now.as_millis(),
+    ))
+    .map(drop)
+}
+
+/// Ends the open letters of one purpose that are for an account, claimed ones too, as superseded.
+fn end_letters_of(
+    c: &Connection,
+    account: &AccountId,
+    name_key: &NameKey,
+    purpose: Purpose,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    c.prepare_cached(
+        "UPDATE letters SET state = 'superseded', ended = ?4, claim = NULL, lease = NULL
+         WHERE purpose = ?1 AND name_key = ?2 AND ended IS NULL AND (account IS NULL OR account = ?3)",
+    )?
+    .execute((purpose.as_str(), name_key.as_str(), account.as_str(), now.as_millis()))
+    .map(drop)
+}
+
+/// Writes down who did what when, without an address or a token.
+fn audit(c: &Connection, account: &AccountId, event: &str, now: Timestamp) -> rusqlite::Result<()> {
+    c.prepare_cached("INSERT INTO audit (at, account, event) VALUES (?1, ?2, ?3)")?
+        .execute((now.as_millis(), account.as_str(), event))
+        .map(drop)
+}
+
+/// A count for SQLite, which knows signed ones only.
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

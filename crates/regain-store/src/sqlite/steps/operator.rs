@@ -1,0 +1,94 @@
+//! What an operator does to letters, and the clearing away of what is past its retention.
+
+use regain_core::store::{Retention, Retried};
+use regain_core::{LetterId, LetterState, Timestamp};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{count, insert_replacement};
+
+/// Hastens a waiting letter, or posts another in place of a closed one.
+pub(crate) fn retry(
+    c: &Connection,
+    id: &LetterId,
+    replacement: &LetterId,
+    deadline: Timestamp,
+    now: Timestamp,
+) -> rusqlite::Result<Retried> {
+    let state: Option<String> = c
+        .prepare_cached("SELECT state FROM letters WHERE id = ?1")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()?;
+    match state.as_deref().and_then(LetterState::from_word) {
+        None => Ok(Retried::Unknown),
+        Some(LetterState::Claimed) => Ok(Retried::BeingDelivered),
+        Some(LetterState::Waiting) => {
+            c.prepare_cached("UPDATE letters SET due = ?2 WHERE id = ?1")?
+                .execute((id.as_bytes(), now.as_millis()))?;
+            Ok(Retried::Hastened)
+        }
+        Some(_) => {
+            // The account is looked up anew: it may have come, or gone, since.
+            insert_replacement(c, id, replacement, None, Some(deadline), now)?;
+            Ok(Retried::Replaced)
+        }
+    }
+}
+
+/// Closes a waiting letter.
+pub(crate) fn drop_letter(c: &Connection, id: &LetterId, now: Timestamp) -> rusqlite::Result<bool> {
+    let changed = c
+        .prepare_cached(
+            "UPDATE letters SET state = 'dropped', ended = ?2, last_error = 'dropped by an operator'
+             WHERE id = ?1 AND state = 'waiting'",
+        )?
+        .execute((id.as_bytes(), now.as_millis()))?;
+    Ok(changed > 0)
+}
+
+/// Removes what is past its retention, at most `limit` rows of each kind.
+pub(crate) fn purge(
+    c: &Connection,
+    retention: Retention,
+    limit: usize,
+    now: Timestamp,
+) -> rusqlite::Result<usize> {
+    let kinds = [
+        (
+            "DELETE FROM letters WHERE id IN (
+                 SELECT id FROM letters WHERE state = 'dropped' AND ended IS NOT NULL AND ended <= ?1
+                 ORDER BY ended LIMIT ?2)",
+            now.minus(retention.dropped),
+        ),
+        (
+            "DELETE FROM letters WHERE id IN (
+                 SELECT id FROM letters
+                 WHERE state IN ('sent', 'dead', 'expired', 'superseded')
+                   AND ended IS NOT NULL AND ended <= ?1
+                 LIMIT ?2)",
+            now.minus(retention.closed),
+        ),
+        // While its letter is open, a token that was removed would be armed again, as if it had never been used.
+        (
+            "DELETE FROM tokens WHERE letter IN (
+                 SELECT t.letter FROM tokens t
+                 WHERE t.expires <= ?1 AND (t.used IS NULL OR t.used <= ?1)
+                   AND NOT EXISTS (SELECT 1 FROM letters l WHERE l.id = t.letter AND l.ended IS NULL)
+                 ORDER BY t.expires LIMIT ?2)",
+            now.minus(retention.tokens),
+        ),
+        (
+            "DELETE FROM revoked_sessions WHERE session IN (
+                 SELECT session FROM revoked_sessions WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
+            now,
+        ),
+        (
+            "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at <= ?1 ORDER BY at LIMIT ?2)",
+            now.minus(retention.audit),
+        ),
+    ];
+    let mut removed = 0;
+    for (sql, until) in kinds {
+        removed += c.prepare_cached(sql)?.execute((until.as_millis(), count(limit)))?;
+    }
+    Ok(removed)
+}

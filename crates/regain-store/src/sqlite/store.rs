@@ -1,0 +1,166 @@
+//! The port, as hand-overs to the writer and the readers. Each method is one step or one read.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use regain_core::account::NewAccount;
+use regain_core::letter::{ClaimedLetter, NewLetter};
+use regain_core::outbox::repeats::Repeats;
+use regain_core::store::{
+    Arm, Armed, CompleteReset, Confirmation, LetterFilter, OutboxStatus, PasswordChange, Posted, Registered,
+    Retention, Retried, Settlement, TokenStanding,
+};
+use regain_core::{
+    Account, AccountId, ClaimId, KeyMode, Letter, LetterId, NameKey, PasswordHash, Purpose, SessionId, Store,
+    StoreError, Timestamp, TokenHash,
+};
+
+use super::SqliteStore;
+use super::steps::{accounts, courier, operator, post, read, tokens};
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn key_mode(&self) -> KeyMode {
+        self.key_mode
+    }
+
+    async fn register(
+        &self,
+        account: NewAccount,
+        letter: Option<NewLetter>,
+        now: Timestamp,
+    ) -> Result<Registered, StoreError> {
+        self.writer.run(move |c| accounts::register(c, &account, letter.as_ref(), now)).await
+    }
+
+    async fn account_by_name(&self, name: &NameKey) -> Result<Option<Account>, StoreError> {
+        let name = name.clone();
+        self.readers.run(move |c| read::account_by_name(c, &name)).await
+    }
+
+    async fn account_by_id(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        let id = id.clone();
+        self.readers.run(move |c| read::account_by_id(c, &id)).await
+    }
+
+    async fn rehash(
+        &self,
+        id: &AccountId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        let (id, old, new) = (id.clone(), old.clone(), new.clone());
+        self.writer.run(move |c| accounts::rehash(c, &id, &old, &new)).await
+    }
+
+    async fn change_password(&self, change: PasswordChange, now: Timestamp) -> Result<bool, StoreError> {
+        self.writer.run(move |c| accounts::change_password(c, &change, now)).await
+    }
+
+    async fn session(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+    ) -> Result<Option<(Account, bool)>, StoreError> {
+        let (account, session) = (account.clone(), *session);
+        self.readers.run(move |c| read::session(c, &account, &session)).await
+    }
+
+    async fn revoke(
+        &self,
+        session: &SessionId,
+        account: &AccountId,
+        expires: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (session, account) = (*session, account.clone());
+        self.writer.run(move |c| accounts::revoke(c, &session, &account, expires, now)).await
+    }
+
+    async fn token(
+        &self,
+        hash: &TokenHash,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<TokenStanding, StoreError> {
+        let hash = *hash;
+        self.readers.run(move |c| read::token(c, &hash, purpose, now)).await
+    }
+
+    async fn complete_reset(
+        &self,
+        reset: CompleteReset,
+        now: Timestamp,
+    ) -> Result<Option<AccountId>, StoreError> {
+        self.writer.run(move |c| tokens::complete_reset(c, &reset, now)).await
+    }
+
+    async fn confirm_email(&self, hash: &TokenHash, now: Timestamp) -> Result<Confirmation, StoreError> {
+        let hash = *hash;
+        self.writer.run(move |c| tokens::confirm_email(c, &hash, now)).await
+    }
+
+    async fn post(&self, letter: NewLetter, repeats: Repeats, now: Timestamp) -> Result<Posted, StoreError> {
+        self.writer.run(move |c| post::post(c, &letter, repeats, now)).await
+    }
+
+    async fn claim(
+        &self,
+        claim: ClaimId,
+        limit: usize,
+        lease: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<ClaimedLetter>, StoreError> {
+        self.writer.run(move |c| courier::claim(c, claim, limit, lease, now)).await
+    }
+
+    async fn arm(&self, arm: Arm, now: Timestamp) -> Result<Armed, StoreError> {
+        self.writer.run(move |c| courier::arm(c, &arm, now)).await
+    }
+
+    async fn renew(&self, claim: ClaimId, lease: Timestamp) -> Result<usize, StoreError> {
+        self.writer.run(move |c| courier::renew(c, claim, lease)).await
+    }
+
+    async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError> {
+        self.writer.run(move |c| courier::settle(c, &settlement, now)).await
+    }
+
+    async fn free_all_claims(&self) -> Result<usize, StoreError> {
+        self.writer.run(courier::free_all_claims).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.run(read::next_due).await
+    }
+
+    async fn outbox_status(&self) -> Result<OutboxStatus, StoreError> {
+        self.readers.run(read::outbox_status).await
+    }
+
+    async fn letters(&self, filter: LetterFilter) -> Result<Vec<Letter>, StoreError> {
+        self.readers.run(move |c| read::letters(c, &filter)).await
+    }
+
+    async fn letter(&self, id: LetterId) -> Result<Option<Letter>, StoreError> {
+        self.readers.run(move |c| read::one_letter(c, &id)).await
+    }
+
+    async fn retry(
+        &self,
+        id: LetterId,
+        replacement: LetterId,
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> Result<Retried, StoreError> {
+        self.writer.run(move |c| operator::retry(c, &id, &replacement, now + lifetime, now)).await
+    }
+
+    async fn drop_letter(&self, id: LetterId, now: Timestamp) -> Result<bool, StoreError> {
+        self.writer.run(move |c| operator::drop_letter(c, &id, now)).await
+    }
+
+    async fn purge(&self, retention: Retention, limit: usize, now: Timestamp) -> Result<usize, StoreError> {
+        self.writer.run(move |c| operator::purge(c, retention, limit, now)).await
+    }
+}

@@ -1,0 +1,1 @@
+//! What the contract cannot ask for: grouping, failing, opening.

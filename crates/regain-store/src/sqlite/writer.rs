@@ -1,0 +1,200 @@
+//! The one thread that writes. Steps that wait at the same time share a transaction, and so its fsync.
+//!
+//! Invariant: a step is answered after the commit that holds it, and a failing step is undone alone. Where the
+//! transaction itself is gone, every step of the group fails.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use regain_core::StoreError;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::error::{OpenError, store_error, unavailable};
+
+/// More steps than this do not share a transaction, so that no answer waits for too much.
+const GROUP: usize = 512;
+
+/// Hands steps to the writing thread. Ends it when dropped, after the steps that were handed over.
+pub(crate) struct Writer {
+    queue: SyncSender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    commits: Arc<AtomicU64>,
+}
+
+enum Message {
+    Step(Box<dyn Job>),
+    Stop,
+}
+
+impl Writer {
+    /// Starts the thread. At most `waiting` steps wait; with `one_by_one` each gets a transaction of its own.
+    pub(crate) fn start(connection: Connection, waiting: usize, one_by_one: bool) -> Result<Self, OpenError> {
+        let (queue, steps) = sync_channel(waiting.max(1));
+        let commits = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&commits);
+        let group = if one_by_one { 1 } else { GROUP };
+        let thread = thread::Builder::new()
+            .name("regain-writer".to_owned())
+            .spawn(move || work(connection, &steps, group, &counter))
+            .map_err(OpenError::Thread)?;
+        Ok(Self { queue, thread: Mutex::new(Some(thread)), commits })
+    }
+
+    /// Does one step and answers once it is durable. Does not wait for room in the queue.
+    ///
+    /// The step is done even where the caller goes away.
+    pub(crate) async fn run<T, F>(&self, step: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Pending { step: Some(step), outcome: None, reply });
+        self.queue.try_send(Message::Step(job)).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Unavailable("too many steps wait to be written".to_owned()),
+            TrySendError::Disconnected(_) => closed(),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Does what was handed over, then moves the log into the database and ends. Blocks.
+    pub(crate) fn stop(&self) {
+        // Where nobody listens any more it has stopped already.
+        let _ = self.queue.send(Message::Stop);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!(event = "writer_died", "the thread that writes to the database had died");
+        }
+    }
+
+    /// How many transactions were committed.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the database is closed".to_owned())
+}
+
+/// A step whose types are forgotten.
+trait Job: Send {
+    /// Does it, keeping what came of it. An error is that of SQLite, for the caller and for the group.
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+    /// Replaces what came of it.
+    fn fail(&mut self, error: StoreError);
+    /// Tells the caller, who may be gone.
+    fn answer(self: Box<Self>);
+}
+
+struct Pending<T, F> {
+    step: Option<F>,
+    outcome: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Pending<T, F>
+where
+    T: Send + 'static,
+    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+{
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let Some(step) = self.step.take() else { return Ok(()) };
+        step(connection).map(|value| self.outcome = Some(Ok(value)))
+    }
+
+    fn fail(&mut self, error: StoreError) {
+        self.outcome = Some(Err(error));
+    }
+
+    fn answer(self: Box<Self>) {
+        // Whoever does not wait any more does not matter.
+        let _ = self.reply.send(self.outcome.unwrap_or_else(|| Err(closed())));
+    }
+}
+
+fn work(connection: Connection, steps: &Receiver<Message>, group: usize, commits: &AtomicU64) {
+    let mut is_stopping = false;
+    while !is_stopping {
+        let Ok(Message::Step(first)) = steps.recv() else { break };
+        let mut jobs = vec![first];
+        while jobs.len() < group {
+            match steps.try_recv() {
+                Ok(Message::Step(job)) => jobs.push(job),
+                Ok(Message::Stop) => {
+                    is_stopping = true;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        match run_group(&connection, &mut jobs) {
+            Ok(()) => {
+                commits.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => {
+                undo(&connection);
+                tracing::warn!(event = "steps_undone", count = jobs.len(), %error, "a group of steps was undone");
+                jobs.iter_mut().for_each(|job| job.fail(error.clone()));
+            }
+        }
+        jobs.into_iter().for_each(Job::answer);
+    }
+    // Only tidies up: what is in the log is durable, and the next start finds it there.
+    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())) {
+        tracing::warn!(event = "checkpoint_failed", error = %unavailable(&error), "the log was not emptied");
+    }
+}
+
+/// Does all jobs in one transaction. An error means that none of them was done.
+fn run_group(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    execute(connection, "BEGIN IMMEDIATE").map_err(|e| unavailable(&e))?;
+    // A lone step needs no savepoint, but the transaction must then end with it.
+    if let [only] = jobs {
+        let done = run_job(connection, only)?;
+        if let Err(error) = done {
+            undo(connection);
+            only.fail(store_error(&error));
+            return Ok(());
+        }
+    } else {
+        for job in jobs.iter_mut() {
+            execute(connection, "SAVEPOINT step").map_err(|e| unavailable(&e))?;
+            if let Err(error) = run_job(connection, job)? {
+                // Some errors (disk full, I/O) make SQLite roll the whole transaction back.
+                if connection.is_autocommit() {
+                    return Err(unavailable(&error));
+                }
+                job.fail(store_error(&error));
+                execute(connection, "ROLLBACK TO step").map_err(|e| unavailable(&e))?;
+            }
+            execute(connection, "RELEASE step").map_err(|e| unavailable(&e))?;
+        }
+    }
+    execute(connection, "COMMIT").map_err(|e| unavailable(&e))
+}
+
+/// Does one job. The outer error is a panic, after which nothing of the transaction is to be trusted.
+fn run_job(connection: &Connection, job: &mut Box<dyn Job>) -> Result<rusqlite::Result<()>, StoreError> {
+    catch_unwind(AssertUnwindSafe(|| job.run(connection))).map_err(|_| {
+        tracing::error!(event = "step_panicked", "a step panicked; its group is undone");
+        StoreError::Unavailable("a step of the same transaction panicked".to_owned())
+    })
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute(()).map(drop)
+}
+
+fn undo(connection: &Connection) {
+    if connection.is_autocommit() {
+        return;
+    }
+    if let Err(error) = execute(connection, "ROLLBACK") {
+        tracing::error!(event = "rollback_failed", error = %unavailable(&error), "a transaction could not be undone");
+    }
+}
