@@ -77,6 +77,8 @@ impl fmt::Display for BaseUrl {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn base(text: &str) -> String {
@@ -163,5 +165,19 @@ mod tests {
         assert!(
             !BaseUrl::parse("https://u:hunter2@example.org").unwrap_err().to_string().contains("hunter2")
         );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_can_begin_a_link(text in "(https?|myapp|file)://[a-z.@:%#?/\\\\ \u{e9}0-9]{0,12}/{0,2}|\\PC{0,20}") {
+            if let Ok(base) = BaseUrl::parse(&text) {
+                let link = format!("{base}/reset-password?token=t");
+                prop_assert!(link.bytes().all(|byte| byte.is_ascii_graphic()), "{}", link);
+                prop_assert!(!base.as_str().ends_with('/') && !base.as_str().contains(['?', '#', '@']) || base.is_web());
+                let parsed = url::Url::parse(&link).unwrap();
+                prop_assert_eq!(parsed.query(), Some("token=t"));
+                prop_assert!(parsed.path().ends_with("/reset-password") || parsed.host_str() == Some("reset-password"));
+            }
+        }
     }
 }
