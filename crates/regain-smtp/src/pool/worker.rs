@@ -60,10 +60,8 @@ impl Slot {
                 if std::mem::take(&mut self.finishing) {
                     lists.finishing -= 1;
                 }
-                while let Some(job) = lists.waiting.pop_front() {
-                    if !job.is_abandoned() {
-                        return Some(job);
-                    }
+                if let Some(job) = lists.waiting.pop_front() {
+                    return Some(job);
                 }
                 if session.is_none() {
                     // Under the same lock as the look at the queue, or a job could come in between and wait

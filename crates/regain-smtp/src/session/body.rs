@@ -1,6 +1,9 @@
 //! Owns the form in which a message crosses the wire: CRLF lines, dots doubled, ended by a lone dot. It must
 //! not look at what the lines say.
 
+/// What ends a message.
+pub(super) const FINAL_DOT: &[u8] = b".\r\n";
+
 /// Makes the bytes to write after the 354 reply, final dot included. Every line break, also a lone CR or LF,
 /// becomes CRLF, so that no server can see the end of the message where another sees none (RFC 5321 section
 /// 4.1.1.4, CVE-2023-51764).
@@ -29,7 +32,7 @@ pub(super) fn encode(message: &[u8]) -> Vec<u8> {
     if !line_start {
         wire.extend_from_slice(b"\r\n");
     }
-    wire.extend_from_slice(b".\r\n");
+    wire.extend_from_slice(FINAL_DOT);
     wire
 }
 

@@ -16,7 +16,7 @@ pub struct Deadlines {
     pub command: Duration,
     /// The message and the dot, until their reply is complete. 300 s.
     pub final_dot: Duration,
-    /// `QUIT` and its reply, and ending TLS. 2 s.
+    /// `QUIT` or `RSET` and its reply, and ending TLS: what no message depends on. 2 s.
     pub quit: Duration,
     /// How long a connection is kept without use. 15 s.
     pub idle: Duration,

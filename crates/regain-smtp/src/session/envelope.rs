@@ -1,18 +1,26 @@
 //! Owns what may stand between `<` and `>` in MAIL and RCPT. Anything that could be read as more than one
 //! address, or as another command, is refused before a byte is sent.
 
+use std::fmt;
+
 use crate::{Cause, Phase, SendError};
 
 /// A path may be 256 octets long with its brackets (RFC 5321 section 4.5.3.1.3).
 const LONGEST_ADDRESS: usize = 254;
 
-/// Whom a message comes from and whom it is for, as said to the relay.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Whom a message comes from and whom it is for, as said to the relay. `Debug` shows neither.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// The sender's address, `local@domain`, in ASCII.
     pub from: String,
     /// The recipient's address, `local@domain`, in ASCII.
     pub to: String,
+}
+
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope").finish_non_exhaustive()
+    }
 }
 
 impl Envelope {

@@ -111,7 +111,8 @@ impl Session {
     /// Clears what a refused message left behind. `false`: the session is of no more use.
     pub(crate) async fn settle(&mut self) -> bool {
         if matches!(self.state, State::Refused) {
-            let answer = self.wire.exchange(Phase::Mail, b"RSET\r\n", self.deadlines.command).await;
+            // The next message may wait behind this: a relay that takes its time gets a new connection.
+            let answer = self.wire.exchange(Phase::Mail, b"RSET\r\n", self.deadlines.quit).await;
             let cleared = answer.is_ok_and(|answer| (200..300).contains(&answer.code));
             self.state = if cleared { State::Ready } else { State::Broken };
         }

@@ -8,8 +8,8 @@ pub(crate) const LONGEST_REPLY: usize = 16 * 1024;
 /// How much of the text is kept for an operator to read, in characters.
 const LONGEST_TEXT: usize = 512;
 
-/// What a relay answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a relay answered. `Debug` shows the codes only, because the text often quotes an address.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     code: u16,
     enhanced: Option<EnhancedCode>,
@@ -41,6 +41,12 @@ impl Reply {
     /// The same reply with its text withheld, for text that repeats a secret.
     pub(crate) fn without_text(self) -> Self {
         Self { text: String::new(), ..self }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reply({})", self.codes())
     }
 }
 

@@ -41,7 +41,8 @@ impl Session {
     fn parameters(&self, wire_form: &[u8]) -> Result<String, SendError> {
         let mut parameters = String::new();
         if self.capabilities.size {
-            parameters = format!(" SIZE={}", wire_form.len());
+            // The final dot does not count; doubled dots should not either, but a little more does no harm.
+            parameters = format!(" SIZE={}", wire_form.len().saturating_sub(body::FINAL_DOT.len()));
         }
         if !wire_form.is_ascii() {
             if !self.capabilities.eight_bit {
@@ -90,7 +91,7 @@ impl Session {
         let Some(refusal) = refusal else { return Ok(()) };
         if waits_for_message {
             // The relay takes DATA although it refused the envelope: an empty message ends that.
-            let answer = self.wire.exchange(Phase::Data, b".\r\n", within).await;
+            let answer = self.wire.exchange(Phase::Data, body::FINAL_DOT, within).await;
             if answer.is_err() || answer.is_ok_and(|answer| answer.code == 421) {
                 return Err(refusal);
             }

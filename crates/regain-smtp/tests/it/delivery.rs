@@ -66,7 +66,7 @@ async fn size_and_eight_bit_are_declared_where_the_relay_asks_for_them() {
     let server = ScriptedServer::start().await;
     pool(&server).send(envelope(), message("ä\r\n")).await.expect("accepted");
     let text = server.connections()[0].text();
-    assert!(text.contains("MAIL FROM:<noreply@example.org> SIZE=7 BODY=8BITMIME\r\n"), "{text}");
+    assert!(text.contains("MAIL FROM:<noreply@example.org> SIZE=4 BODY=8BITMIME\r\n"), "{text}");
 
     let server = ScriptedServer::with(plain_features()).await;
     let error = pool(&server).send(envelope(), message("ä\r\n")).await.expect_err("unsupported");

@@ -54,10 +54,7 @@ async fn a_relay_that_repeats_the_login_does_not_get_it_into_an_error() {
         server.on(Phase::Auth, Behaviour::Reply(text));
         let error = send(&pool_at(&server, &url(&server), deadlines())).await.expect_err("refused");
         assert!(server.connections()[0].text().contains(leak), "the test knows what to look for");
-        assert!(
-            !format!("{error} {error:?}").contains(leak) && !format!("{error:?}").contains("s3cr3t"),
-            "{error:?}"
-        );
+        assert_eq!(error.reply().map(|reply| reply.text()), Some(""));
     }
 }
 

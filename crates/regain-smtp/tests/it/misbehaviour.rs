@@ -132,5 +132,6 @@ async fn the_text_of_an_error_never_shows_what_the_relay_quotes() {
     server.on(Phase::Rcpt, Behaviour::reply("550 5.1.1 <ada@example.org>: unknown"));
     let error = send(&pool(&server)).await.expect_err("refused");
     assert_eq!(error.to_string(), "naming the recipient (RCPT TO): the relay refused with 550 5.1.1");
+    assert!(!format!("{error:?} {:?}", envelope()).contains("ada"), "{error:?}");
     assert_eq!(error.reply().map(|reply| reply.text()), Some("<ada@example.org>: unknown"));
 }
