@@ -1,4 +1,5 @@
 //! regain
 
 pub mod config;
+pub mod http;
 pub mod mail;

@@ -1,0 +1,80 @@
+//! `POST /auth`: signing in and registering with name and password, in both shapes that clients send.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use regain_core::flows::{register, sign_in};
+use regain_core::{AppId, Caller, Name, Password, SignedSession};
+
+use super::super::Site;
+use super::super::error::Problem;
+use super::super::headers;
+use super::super::json::Object;
+
+/// What the client asks for.
+struct Asked {
+    name: Name,
+    password: Password,
+    register: Register,
+    app: AppId,
+}
+
+/// The three meanings of `register`.
+#[derive(Clone, Copy)]
+enum Register {
+    /// True: make an account.
+    Must,
+    /// False or null: do not.
+    MustNot,
+    /// Left out: make one where nobody has that name.
+    May,
+}
+
+pub(super) async fn post(site: &Site, caller: Caller, body: Object) -> Result<Response, Problem> {
+    let Asked { name, password, register, app } = parse(site, body)?;
+    let service = &site.service;
+    let session = match register {
+        Register::Must => register::register(service, &caller, &name, &password, &app).await?,
+        Register::MustNot => sign_in::sign_in(service, &caller, &name, &password, &app).await?,
+        Register::May => sign_in::sign_in_or_register(service, &caller, &name, &password, &app).await?,
+    };
+    Ok(opened(&session))
+}
+
+fn parse(site: &Site, mut body: Object) -> Result<Asked, Problem> {
+    match body.text("provider", "provider")?.as_deref() {
+        None | Some("") => return Err(Problem::missing(&["provider"])),
+        Some("password") => {}
+        Some(_) => return Err(super::unknown_provider()),
+    }
+    let app = body.text("app_id", "app_id");
+    // Whether there is a `user_info` decides about the shape; the missing-parameter names are the same in both.
+    let (name, mut rest) = match body.object("user_info")? {
+        Some(user_info) => (body.text("data", "username")?, user_info),
+        None => (body.text("username", "username")?, body),
+    };
+    let name = name.filter(|name| !name.is_empty()).ok_or_else(|| Problem::missing(&["username"]))?;
+    let name = site
+        .service
+        .name(&name)
+        .map_err(|invalid| Problem::invalid("username", format!("Parameter 'username' {invalid}.")))?;
+    let password = rest.text("password", "password")?.ok_or_else(|| Problem::missing(&["password"]))?;
+    let password =
+        Password::parse(password).map_err(|refusal| Problem::refused_password("password", refusal))?;
+    let register = match rest.flag("register")? {
+        None => Register::May,
+        Some(Some(true)) => Register::Must,
+        Some(Some(false) | None) => Register::MustNot,
+    };
+    let app = AppId::parse(&app?.unwrap_or_default()).ok_or_else(|| {
+        let reason = "Parameter 'app_id' must not be longer than 255 bytes or contain control characters.";
+        Problem::invalid("app_id", reason)
+    })?;
+    Ok(Asked { name, password, register, app })
+}
+
+fn opened(session: &SignedSession) -> Response {
+    // Neither part needs escaping: one is base64, the other the JSON that is inside it, byte for byte.
+    let (token, json) = (&*session.token, &session.json);
+    let body = format!("{{\"refresh_token\":{{\"token\":\"{token}\",\"token_data\":{json}}}}}");
+    headers::json(StatusCode::OK, body)
+}

@@ -1,0 +1,36 @@
+//! The session that a request presents: which header holds it, and whether it holds.
+
+use axum::http::{HeaderMap, header};
+use regain_core::flows::session::{self, AuthenticateError, Authenticated};
+
+use super::super::Site;
+use super::super::error::{Kind, Problem};
+
+/// Refuses a request with a bad session. One without any passes, at no cost.
+pub(super) async fn check(site: &Site, headers: &HeaderMap) -> Result<(), Problem> {
+    presented(site, headers).await.map(|_| ())
+}
+
+/// Refuses a request without a good session.
+pub(super) async fn require(site: &Site, headers: &HeaderMap) -> Result<Authenticated, Problem> {
+    presented(site, headers).await?.ok_or_else(|| Problem::of(Kind::InvalidCredentials))
+}
+
+async fn presented(site: &Site, headers: &HeaderMap) -> Result<Option<Authenticated>, Problem> {
+    let mut sent = [header::AUTHORIZATION.as_str(), "x-realm-access-token"].into_iter().filter_map(|name| {
+        let value = headers.get(name)?;
+        (!value.as_bytes().trim_ascii().is_empty()).then_some(value)
+    });
+    let Some(value) = sent.next() else { return Ok(None) };
+    let text = value.to_str().map_err(|_| AuthenticateError::Invalid)?;
+    Ok(Some(session::authenticate(&site.service, bare(text)).await?))
+}
+
+/// The token without the word `Bearer`, which ROS does not know but many clients write.
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
+        _ => text,
+    }
+}

@@ -1,0 +1,16 @@
+//! `POST /auth/revoke`: signing out, by ending one session.
+
+use axum::response::Response;
+use regain_core::flows::session::{self, Authenticated};
+
+use super::super::Site;
+use super::super::error::Problem;
+use super::super::headers;
+use super::super::json::Object;
+
+pub(super) async fn post(site: &Site, by: &Authenticated, mut body: Object) -> Result<Response, Problem> {
+    let token = body.text("token", "token")?.filter(|token| !token.is_empty());
+    let token = token.ok_or_else(|| Problem::missing(&["token"]))?;
+    session::revoke(&site.service, by, &token).await?;
+    Ok(headers::done())
+}

@@ -1,0 +1,1 @@
+//! The accept loop, for those who have no server of their own.
