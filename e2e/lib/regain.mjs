@@ -1,0 +1,181 @@
+// Owns the program under test: writes its configuration, starts it, waits until it is ready, ends it, and runs its
+// commands. Must not look into its database: what tests learn, an operator or a client could learn.
+
+import { spawn } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { Client } from './client.mjs';
+import { freePort, temporaryDirectory } from './place.mjs';
+import { until, within } from './wait.mjs';
+
+const BINARY = process.env.E2E_BINARY ?? new URL('../../target/debug/regain', import.meta.url).pathname;
+
+/** A directory with a configuration, in which `regain serve` can be started, killed and started again. */
+export class Installation {
+  /** `settings` are top-level keys, `mail` the keys of `emailHandlerConfig`; `null` for a server without mail. */
+  static async make(t, { relay, mail = {}, settings = {} } = {}) {
+    const directory = await temporaryDirectory();
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const config = {
+      address: '127.0.0.1',
+      port,
+      dataPath: join(directory, 'data'),
+      publicUrl: url,
+      // All requests come from one address here; what the limits do has tests of its own.
+      limits: { perClient: false },
+      ...settings,
+      authProviders: [
+        {
+          type: 'password',
+          ...(mail && {
+            emailHandlerConfig: {
+              baseUrl: url,
+              connectionString: relay,
+              from: '"Regain Test" <noreply@regain.test>',
+              ...mail,
+            },
+          }),
+        },
+      ],
+    };
+    const file = join(directory, 'regain.json');
+    await writeFile(file, JSON.stringify(config, null, 2));
+    return new Installation(t, directory, file, url, join(directory, 'data'));
+  }
+
+  constructor(t, directory, file, url, data) {
+    Object.assign(this, { t, directory, file, url, data });
+  }
+
+  /** Starts `regain serve` and waits until it says that it is ready. */
+  async serve({ env = {} } = {}) {
+    const server = new Running(this.t, ['serve', '--config', this.file], { cwd: this.directory, env, url: this.url });
+    await server.ready();
+    return server;
+  }
+
+  /** Runs a command to its end, beside a running server or without one. */
+  run(args, options = {}) {
+    return run(args, { cwd: this.directory, ...options });
+  }
+
+  /** The letters of the outbox, newest first, as the operator sees them. */
+  async letters() {
+    const { code, stdout, stderr } = await this.run(['outbox', 'list', '--json', '--config', this.file]);
+    if (code !== 0) throw new Error(`regain outbox list: exit ${code}: ${stderr}`);
+    return JSON.parse(stdout);
+  }
+
+  /** Waits until exactly one letter of that purpose meets `test`, and returns it. */
+  letter(purpose, what, test, ms) {
+    return until(`a ${purpose} letter that is ${what}`, async () => {
+      const found = (await this.letters()).filter((letter) => letter.purpose === purpose);
+      if (found.length === 1 && test(found[0])) return found[0];
+      throw new Error(JSON.stringify(found));
+    }, ms);
+  }
+}
+
+/** `regain dev` on a free port with a data path of its own. */
+export async function dev(t, { env = {}, cwd } = {}) {
+  const directory = await temporaryDirectory();
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const server = new Running(t, ['dev'], {
+    cwd: cwd ?? directory,
+    url,
+    env: {
+      REGAIN_PORT: String(port),
+      REGAIN_DATA_PATH: join(directory, 'data'),
+      REGAIN_PUBLIC_URL: url,
+      REGAIN_LIMITS__PER_CLIENT: 'false',
+      ...env,
+    },
+  });
+  server.data = join(directory, 'data');
+  await server.ready();
+  return server;
+}
+
+/** A running `regain serve` or `regain dev`. */
+export class Running {
+  constructor(t, args, { cwd, env, url }) {
+    this.url = url;
+    this.port = Number(new URL(url).port);
+    this.client = new Client(url);
+    this.output = '';
+    this.child = spawn(BINARY, args, { cwd, env: clean(env), stdio: ['ignore', 'pipe', 'pipe'] });
+    this.pid = this.child.pid;
+    this.child.stdout.on('data', (bytes) => (this.output += bytes));
+    this.child.stderr.on('data', (bytes) => (this.output += bytes));
+    this.ended = new Promise((resolve, reject) => {
+      this.child.once('error', reject);
+      // `close`, not `exit`: all output has arrived.
+      this.child.once('close', (code, signal) => resolve({ code, signal }));
+    });
+    this.ended.catch(() => {});
+    t.after(() => this.kill());
+  }
+
+  /** Waits until `/health` answers 200. */
+  async ready() {
+    let ended;
+    this.ended.then((how) => (ended = how));
+    await until('regain to be ready', async () => {
+      if (ended) return true;
+      return (await fetch(`${this.url}/health`)).status === 200;
+    });
+    if (ended) throw new Error(`regain ended at once (${JSON.stringify(ended)}):\n${this.output}`);
+  }
+
+  /** `kill -9`: nothing in the program gets a chance to tidy up. */
+  async kill() {
+    this.child.kill('SIGKILL');
+    return this.ended;
+  }
+
+  /** Asks it to stop, as a service manager does. */
+  async stop() {
+    this.child.kill('SIGTERM');
+    return within(20_000, 'end after SIGTERM', this.ended);
+  }
+
+  /** The newest mail to that address in the mailbox of `regain dev`, once there are `count` of them. */
+  async mail(to, { count = 1, subject } = {}) {
+    return until(`${count} mails to ${to}`, async () => {
+      const all = await (await fetch(`${this.url}/dev/mailbox/messages`)).json();
+      const found = all.filter((m) => m.to.includes(to) && (!subject || subject.test(m.subject)));
+      found.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+      return found.length >= count && found.at(-1);
+    });
+  }
+}
+
+/** Runs the program to its end. */
+export async function run(args, { cwd, env = {}, input } = {}) {
+  const child = spawn(BINARY, args, { cwd, env: clean(env), stdio: ['pipe', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (bytes) => (stdout += bytes));
+  child.stderr.on('data', (bytes) => (stderr += bytes));
+  child.stdin.on('error', () => {}); // It may end without reading.
+  child.stdin.end(input ?? '');
+  const ended = new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  try {
+    const code = await within(60_000, `end of regain ${args.join(' ')}`, ended);
+    return { code, stdout, stderr };
+  } finally {
+    child.kill('SIGKILL');
+  }
+}
+
+/** The environment without what a developer may have set for a server of their own. */
+function clean(extra) {
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(REGAIN_|SSL_CERT_|NODE_)/.test(name));
+  return { ...Object.fromEntries(inherited), ...extra };
+}
