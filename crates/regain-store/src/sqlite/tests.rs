@@ -1,1 +1,0 @@
-//! What the contract cannot ask for: grouping, failing, opening.

@@ -1,0 +1,146 @@
+//! Opening, migrating, and refusing what cannot be trusted.
+
+use std::sync::{Arc, Barrier};
+
+use regain_core::{KeyMode, Purpose, Store};
+use tempfile::TempDir;
+
+use super::{Options, Scene, SqliteStore};
+use crate::sqlite::OpenError;
+use crate::sqlite::migrate::{MIGRATIONS, sha256};
+
+/// Released migrations, by the SHA-256 of their text. A line is added with each; none ever changes.
+const RELEASED: &[(&str, &str)] =
+    &[("0001_schema", "348204c66509e316a761a1612e91de8e607850574e9125ff3d5f8fbe10fda216")];
+
+#[test]
+fn a_released_migration_never_changes() {
+    let known: Vec<(&str, String)> = MIGRATIONS
+        .iter()
+        .map(|m| (m.name, sha256(m.sql).iter().map(|byte| format!("{byte:02x}")).collect()))
+        .collect();
+    let released: Vec<(&str, String)> =
+        RELEASED.iter().map(|(name, hash)| (*name, (*hash).to_owned())).collect();
+    assert_eq!(known, released);
+}
+
+#[test]
+fn migrations_are_numbered_without_gaps() {
+    for (number, migration) in (1..).zip(MIGRATIONS) {
+        assert!(migration.name.starts_with(&format!("{number:04}_")), "{}", migration.name);
+    }
+}
+
+#[tokio::test]
+async fn a_database_is_durable_and_checked_by_its_types() {
+    let scene = Scene::new();
+    let pragma = |name: &'static str| {
+        let store = Arc::clone(&scene.store);
+        async move {
+            let sql = format!("PRAGMA {name}");
+            let read = move |c: &rusqlite::Connection| {
+                c.query_row(&sql, (), |row| row.get::<_, rusqlite::types::Value>(0))
+            };
+            format!("{:?}", store.writer.run(read).await.unwrap())
+        }
+    };
+    assert_eq!(pragma("journal_mode").await, r#"Text("wal")"#);
+    assert_eq!(pragma("synchronous").await, "Integer(2)");
+    assert_eq!(pragma("foreign_keys").await, "Integer(1)");
+    assert_eq!(pragma("trusted_schema").await, "Integer(0)");
+    assert_eq!(
+        scene.count("pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%' AND NOT strict"),
+        0
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_database_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = TempDir::new().unwrap();
+    let below = dir.path().join("new/data");
+    let _store = SqliteStore::open(&below.join("regain.db"), Options::default()).unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&below), 0o700);
+    for file in ["regain.db", "regain.db-wal", "regain.db-shm"] {
+        assert_eq!(mode(&below.join(file)), 0o600, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn opening_again_changes_nothing_and_keeps_the_key_mode() {
+    let scene = Scene::with(Options { key_mode_if_new: KeyMode::Exact, ..Options::default() });
+    scene.fixture().post(Purpose::Reset, "ann@example.org").await;
+    let schema = |scene: &Scene| -> (String, i64) {
+        scene
+            .outside()
+            .query_row(
+                "SELECT group_concat(sql), (SELECT count(*) FROM migrations) FROM sqlite_schema",
+                (),
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .unwrap()
+    };
+    let before = schema(&scene);
+    scene.store.close().await;
+    let again = SqliteStore::open(&scene.path(), Options::default()).unwrap();
+    assert_eq!(again.key_mode(), KeyMode::Exact);
+    assert_eq!(schema(&scene), before);
+    assert_eq!(again.outbox_status().await.unwrap().open, 1);
+}
+
+#[test]
+fn many_that_open_a_new_database_at_once_all_succeed() {
+    let dir = TempDir::new().unwrap();
+    for round in 0..5 {
+        let path = dir.path().join(format!("{round}.db"));
+        let barrier = Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    SqliteStore::open(&path, Options::default()).unwrap();
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn a_newer_schema_is_refused_with_its_number() {
+    let scene = Scene::new();
+    scene.outside().execute("INSERT INTO migrations VALUES (99, '0099_later', x'00', 0)", ()).unwrap();
+    let refused = SqliteStore::open(&scene.path(), Options::default()).err().unwrap();
+    assert!(matches!(refused, OpenError::Newer { found: 99, .. }), "{refused}");
+    assert!(refused.to_string().contains("run a newer version"), "{refused}");
+}
+
+#[test]
+fn an_altered_migration_and_a_foreign_database_are_refused() {
+    let scene = Scene::new();
+    scene.outside().execute("UPDATE migrations SET sha256 = x'00'", ()).unwrap();
+    let refused = SqliteStore::open(&scene.path(), Options::default()).err().unwrap();
+    assert!(matches!(refused, OpenError::Altered { number: 1, .. }), "{refused}");
+
+    let foreign = scene.dir.path().join("foreign.db");
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    let refused = SqliteStore::open(&foreign, Options::default()).err().unwrap();
+    assert!(matches!(refused, OpenError::Foreign(_)), "{refused}");
+
+    let text = scene.dir.path().join("text.db");
+    std::fs::write(&text, "no database at all, but long enough to be taken for one".repeat(100)).unwrap();
+    let refused = SqliteStore::open(&text, Options::default()).err().unwrap();
+    assert!(matches!(refused, OpenError::Unusable { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn what_another_process_wrote_is_noticed_once() {
+    let scene = Scene::new();
+    assert!(!scene.store.changed_elsewhere().await.unwrap());
+    scene.fixture().post(Purpose::Reset, "ann@example.org").await;
+    assert!(!scene.store.changed_elsewhere().await.unwrap(), "what it wrote itself does not count");
+    scene.outside().execute("UPDATE letters SET due = 0", ()).unwrap();
+    assert!(scene.store.changed_elsewhere().await.unwrap());
+    assert!(!scene.store.changed_elsewhere().await.unwrap());
+}
