@@ -107,7 +107,7 @@ async fn words_that_nobody_asked_for_are_not_taken_for_the_reply_to_the_next_mes
 async fn a_caller_that_goes_away_does_not_touch_the_dialogue() {
     for phase in [Phase::Greeting, Phase::Rcpt, Phase::FinalDot] {
         let server = ScriptedServer::start().await;
-        server.on_next(1, phase, Behaviour::Delay(Duration::from_millis(100)));
+        server.on_next(1, phase, Behaviour::Delay(Duration::from_secs(1)));
         let pool = pool_at(&server, &format!("{}?maxConnections=1", server.url()), deadlines());
         let caller = tokio::spawn({
             let pool = pool.clone();
@@ -125,7 +125,7 @@ async fn a_caller_that_goes_away_does_not_touch_the_dialogue() {
 #[tokio::test]
 async fn a_message_whose_caller_left_the_queue_is_not_sent() {
     let server = ScriptedServer::start().await;
-    server.on_next(1, Phase::FinalDot, Behaviour::Delay(Duration::from_millis(200)));
+    server.on_next(1, Phase::FinalDot, Behaviour::Delay(Duration::from_secs(1)));
     let pool = pool_at(&server, &format!("{}?maxConnections=1", server.url()), deadlines());
     let first = tokio::spawn({
         let pool = pool.clone();
@@ -155,7 +155,7 @@ async fn an_idle_connection_is_closed_with_quit() {
 #[tokio::test]
 async fn closing_lets_dialogues_finish_and_refuses_what_comes_later() {
     let server = ScriptedServer::start().await;
-    server.on_next(1, Phase::FinalDot, Behaviour::Delay(Duration::from_millis(100)));
+    server.on_next(1, Phase::FinalDot, Behaviour::Delay(Duration::from_secs(1)));
     let pool = pool_at(&server, &format!("{}?maxConnections=1", server.url()), deadlines());
     let busy = tokio::spawn({
         let pool = pool.clone();
