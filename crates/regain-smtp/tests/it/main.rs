@@ -1,5 +1,5 @@
 //! The client against servers: a scripted one that misbehaves on demand, and Postfix' `smtp-sink`.
-#![expect(clippy::expect_used, reason = "a panic in a helper is a failed test")]
+#![expect(clippy::expect_used, reason = "outside test functions too, a panic is a failed test")]
 
 mod delivery;
 mod kept;
