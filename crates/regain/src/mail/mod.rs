@@ -4,9 +4,13 @@
 
 mod agent;
 pub mod compose;
+pub mod mailbox;
+pub mod smtp;
 pub mod template;
 pub mod templates;
 
 pub use compose::{ComposeError, Composed, Composer, Letterhead};
+pub use mailbox::{Mailbox, MailboxMailer, Message};
+pub use smtp::SmtpMailer;
 pub use template::{Part, Placeholder, Rules, Template, TemplateError, Values};
 pub use templates::{AllOverrides, DefaultTexts, MailTemplate, Overrides, TemplateMistake, Templates};
