@@ -51,10 +51,11 @@ CREATE TABLE letters (
 -- What the courier looks for.
 CREATE INDEX letters_waiting ON letters (due) WHERE state = 'waiting';
 CREATE INDEX letters_claimed ON letters (lease) WHERE state = 'claimed';
--- What a repeated request meets; `posted` so that the oldest open letter is found without reading letters.
-CREATE INDEX letters_open ON letters (purpose, name_key, posted) WHERE ended IS NULL;
+-- What a repeated request meets.
+CREATE INDEX letters_open ON letters (purpose, name_key) WHERE ended IS NULL;
 CREATE INDEX letters_closed ON letters (purpose, name_key, ended, state) WHERE ended IS NOT NULL;
--- What is counted and purged.
+-- What is watched, counted and purged.
+CREATE INDEX letters_oldest ON letters (posted) WHERE ended IS NULL;
 CREATE INDEX letters_ended ON letters (state, ended) WHERE ended IS NOT NULL;
 
 -- How many letters are open: counted by the database itself, so that the limit holds across processes and

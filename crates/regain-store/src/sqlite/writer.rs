@@ -153,27 +153,17 @@ fn work(connection: Connection, steps: &Receiver<Message>, group: usize, commits
 /// Does all jobs in one transaction. An error means that none of them was done.
 fn run_group(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
     execute(connection, "BEGIN IMMEDIATE").map_err(|e| unavailable(&e))?;
-    // A lone step needs no savepoint, but the transaction must then end with it.
-    if let [only] = jobs {
-        let done = run_job(connection, only)?;
-        if let Err(error) = done {
-            undo(connection);
-            only.fail(store_error(&error));
-            return Ok(());
-        }
-    } else {
-        for job in jobs.iter_mut() {
-            execute(connection, "SAVEPOINT step").map_err(|e| unavailable(&e))?;
-            if let Err(error) = run_job(connection, job)? {
-                // Some errors (disk full, I/O) make SQLite roll the whole transaction back.
-                if connection.is_autocommit() {
-                    return Err(unavailable(&error));
-                }
-                job.fail(store_error(&error));
-                execute(connection, "ROLLBACK TO step").map_err(|e| unavailable(&e))?;
+    for job in jobs.iter_mut() {
+        execute(connection, "SAVEPOINT step").map_err(|e| unavailable(&e))?;
+        if let Err(error) = run_job(connection, job)? {
+            // Some errors (disk full, I/O) make SQLite roll the whole transaction back.
+            if connection.is_autocommit() {
+                return Err(unavailable(&error));
             }
-            execute(connection, "RELEASE step").map_err(|e| unavailable(&e))?;
+            job.fail(store_error(&error));
+            execute(connection, "ROLLBACK TO step").map_err(|e| unavailable(&e))?;
         }
+        execute(connection, "RELEASE step").map_err(|e| unavailable(&e))?;
     }
     execute(connection, "COMMIT").map_err(|e| unavailable(&e))
 }

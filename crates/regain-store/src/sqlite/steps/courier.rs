@@ -17,7 +17,7 @@ const LONGEST_LEASE: Duration = Duration::from_secs(600);
 /// So many letters are looked at in one go, at least.
 const PAGE: usize = 64;
 /// One claim closes no more letters than about so many, so that the steps that wait behind it get their turn.
-const CLOSED_AT_ONCE: usize = 2_000;
+const CLOSED_AT_ONCE: usize = 500;
 
 /// Claims what is due, closing on the way what needs no mail any more.
 pub(crate) fn claim(
@@ -155,20 +155,14 @@ enum Standing {
     Ends(LetterState, &'static str),
 }
 
-/// The letters that may be claimed, oldest due first, each with what it comes to.
-fn due(
-    c: &Connection,
-    claim: ClaimId,
-    now: Timestamp,
-    limit: usize,
-) -> rusqlite::Result<Vec<(Letter, Standing)>> {
-    // Four ranges of two indexes; the second and the fourth hold what a wrong clock has put far ahead.
-    let mut statement = c.prepare_cached(concat!(
-        "SELECT ",
-        letter_columns!(),
-        ", ",
-        account_columns!(),
-        ", CASE
+/// Now, the longest wait from now, the longest lease from now, the claim, and how many. Four ranges of two indexes: the
+/// second and the fourth hold what a wrong clock has put far ahead.
+const DUE: &str = concat!(
+    "SELECT ",
+    letter_columns!(),
+    ", ",
+    account_columns!(),
+    ", CASE
              WHEN l.deadline < ?1 THEN 'expired'
              WHEN a.id IS NULL OR a.is_disabled OR a.address IS NULL THEN 'dropped'
              WHEN l.purpose = 'confirm' AND a.is_confirmed THEN 'superseded'
@@ -189,7 +183,16 @@ fn due(
          CROSS JOIN letters l ON l.id = found.id
          LEFT JOIN accounts a ON a.name_key = l.name_key AND (l.account IS NULL OR l.account = a.id)
          ORDER BY l.due, l.id LIMIT ?5"
-    ))?;
+);
+
+/// The letters that may be claimed, oldest due first, each with what it comes to.
+fn due(
+    c: &Connection,
+    claim: ClaimId,
+    now: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<Vec<(Letter, Standing)>> {
+    let mut statement = c.prepare_cached(DUE)?;
     let parameters = (
         now.as_millis(),
         (now + backoff::LONGEST).as_millis(),
@@ -248,4 +251,24 @@ fn insert_or_extend(c: &Connection, arm: &Arm, hash: &TokenHash) -> rusqlite::Re
             arm.expires.as_millis(),
         ))?;
     Ok(written > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::steps::plan_of;
+
+    #[test]
+    fn what_is_due_is_found_by_index() {
+        let plan = plan_of(DUE);
+        let reads: Vec<&String> = plan.iter().filter(|line| line.contains(" letters ")).collect();
+        assert_eq!(reads.len(), 4, "{plan:#?}");
+        let is_range =
+            |line: &str| line.contains("letters_waiting (due") || line.contains("letters_claimed (lease");
+        assert!(reads.iter().all(|line| is_range(line)), "{plan:#?}");
+        assert!(
+            !plan.iter().any(|line| line.starts_with("SCAN l") || line.starts_with("SCAN a")),
+            "{plan:#?}"
+        );
+    }
 }

@@ -95,3 +95,16 @@ fn audit(c: &Connection, account: &AccountId, event: &str, now: Timestamp) -> ru
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+/// How SQLite means to run a statement, a line a step.
+#[cfg(test)]
+fn plan_of(sql: &str) -> Vec<String> {
+    let c = Connection::open_in_memory().unwrap();
+    for migration in crate::sqlite::migrate::MIGRATIONS {
+        c.execute_batch(migration.sql).unwrap();
+    }
+    let mut statement = c.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let nothing = vec![rusqlite::types::Null; statement.parameter_count()];
+    let lines = statement.query_map(rusqlite::params_from_iter(nothing), |row| row.get(3)).unwrap();
+    lines.map(Result::unwrap).collect()
+}

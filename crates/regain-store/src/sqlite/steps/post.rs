@@ -51,6 +51,26 @@ pub(crate) fn post(
     Ok(Posted::Posted)
 }
 
+/// Purpose, name key, now, end of the cooldown, begin of the window, mails in it. The indexes are named because SQLite
+/// would rather read every letter that was ever sent, in the right order, than the few of one name.
+const LOOK: &str = "SELECT
+    (SELECT id FROM letters INDEXED BY letters_open
+     WHERE purpose = ?1 AND name_key = ?2 AND ended IS NULL
+     ORDER BY id DESC LIMIT 1),
+    (SELECT iif(state <> 'expired' AND ended > ?4, id, NULL) FROM letters INDEXED BY letters_closed
+     WHERE purpose = ?1 AND name_key = ?2 AND ended IS NOT NULL
+     ORDER BY ended DESC LIMIT 1),
+    (SELECT last.id
+     FROM (SELECT id FROM letters INDEXED BY letters_closed
+           WHERE purpose = ?1 AND name_key = ?2 AND ended IS NOT NULL AND state = 'sent'
+           ORDER BY ended DESC LIMIT 1) last
+     JOIN tokens t ON t.letter = last.id
+     WHERE t.used IS NULL AND t.expires > ?3
+       AND ?6 <= (SELECT count(*) FROM (
+               SELECT 1 FROM letters INDEXED BY letters_closed
+               WHERE purpose = ?1 AND name_key = ?2 AND ended > ?5 AND state = 'sent'
+               LIMIT ?6)))";
+
 /// The letters of the same purpose and name that make another needless.
 struct Met {
     /// Waiting or claimed.
@@ -64,26 +84,7 @@ struct Met {
 impl Met {
     // All three in one statement that runs in full for every name, so that time tells nothing.
     fn look(c: &Connection, letter: &NewLetter, repeats: Repeats, now: Timestamp) -> rusqlite::Result<Self> {
-        c.prepare_cached(
-            "SELECT
-                (SELECT id FROM letters
-                 WHERE purpose = ?1 AND name_key = ?2 AND ended IS NULL
-                 ORDER BY posted DESC, id DESC LIMIT 1),
-                (SELECT iif(state <> 'expired' AND ended > ?4, id, NULL) FROM letters
-                 WHERE purpose = ?1 AND name_key = ?2 AND ended IS NOT NULL
-                 ORDER BY ended DESC, id DESC LIMIT 1),
-                (SELECT last.id
-                 FROM (SELECT id FROM letters
-                       WHERE purpose = ?1 AND name_key = ?2 AND ended IS NOT NULL AND state = 'sent'
-                       ORDER BY ended DESC, id DESC LIMIT 1) last
-                 JOIN tokens t ON t.letter = last.id
-                 WHERE t.used IS NULL AND t.expires > ?3
-                   AND ?6 <= (SELECT count(*) FROM (
-                           SELECT 1 FROM letters
-                           WHERE purpose = ?1 AND name_key = ?2 AND ended > ?5 AND state = 'sent'
-                           LIMIT ?6)))",
-        )?
-        .query_row(
+        c.prepare_cached(LOOK)?.query_row(
             (
                 letter.purpose.as_str(),
                 letter.name_key.as_str(),
@@ -99,4 +100,19 @@ impl Met {
 
 fn id(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<LetterId>> {
     Ok(row.get::<_, Option<[u8; 16]>>(at)?.map(LetterId::from_bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::steps::plan_of;
+
+    #[test]
+    fn a_look_reads_only_letters_of_its_name_and_sorts_nothing() {
+        let plan = plan_of(LOOK);
+        let reads: Vec<&String> = plan.iter().filter(|line| line.contains(" letters ")).collect();
+        assert_eq!(reads.len(), 4, "{plan:#?}");
+        assert!(reads.iter().all(|line| line.contains("(purpose=? AND name_key=?")), "{plan:#?}");
+        assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:#?}");
+    }
 }

@@ -77,7 +77,7 @@ pub(crate) fn next_due(c: &Connection) -> rusqlite::Result<Option<Timestamp>> {
 pub(crate) fn outbox_status(c: &Connection) -> rusqlite::Result<OutboxStatus> {
     c.prepare_cached(
         "SELECT (SELECT open FROM outbox),
-                (SELECT min(posted) FROM letters INDEXED BY letters_open WHERE ended IS NULL),
+                (SELECT min(posted) FROM letters INDEXED BY letters_oldest WHERE ended IS NULL),
                 (SELECT count(*) FROM letters WHERE state = 'dead' AND ended IS NOT NULL)",
     )?
     .query_row((), |row| {

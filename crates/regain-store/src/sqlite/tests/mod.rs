@@ -4,6 +4,7 @@ mod failing;
 mod files;
 mod grouping;
 mod opening;
+mod side_by_side;
 
 use std::future::{Future, poll_fn};
 use std::path::PathBuf;
