@@ -1,5 +1,15 @@
-//! regain
+//! Email confirmation and password reset for applications: what the program `regain` runs, to be embedded.
+//!
+//! [`config`] holds the settings, [`app`] puts a whole [`Regain`] together, [`http`] is the JSON API of the Realm Object
+//! Server's password provider and the hosted pages, [`mail`] composes and hands over, [`courier`] runs the delivery.
+//! The rules themselves are in `regain-core`.
 
+pub mod app;
 pub mod config;
+pub mod courier;
 pub mod http;
+pub mod keys;
 pub mod mail;
+
+pub use app::{Delivery, Regain, StartError};
+pub use config::Config;

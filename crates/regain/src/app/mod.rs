@@ -1,0 +1,224 @@
+//! A whole Regain, put together from a [`Config`]: store, keys, flows, courier, router.
+
+mod health;
+mod letterhead;
+mod upkeep;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use regain_core::hashing::HashError;
+use regain_core::limits::Limiter;
+use regain_core::outbox::courier::Courier;
+use regain_core::{Clock, HashCost, HashPool, Mailer, OsRng, Rng, Service, Store, StoreError, SystemClock};
+use regain_smtp::{Deadlines, Pool, StartError as PoolError, TrustRoots};
+use regain_store::{DataLock, LockError, OpenError, Options, SqliteStore};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::courier::{CourierSettings, RunningCourier, Watch};
+use crate::http::server::{self, ServerLimits};
+use crate::http::{self, Site, SiteSettings};
+use crate::keys::{Keys, KeysError};
+use crate::mail::{Composer, Mailbox, MailboxMailer, SmtpMailer, TemplateMistake};
+use health::AppHealth;
+
+/// How long what is under way may take once Regain is told to stop.
+pub const GRACE: Duration = Duration::from_secs(25);
+
+/// Where mails go.
+pub enum Delivery {
+    /// To the relay that the configuration names. Without `emailHandlerConfig` there is no mail.
+    Relay,
+    /// Into a mailbox in memory, for development.
+    Mailbox(Mailbox),
+}
+
+/// Accounts with email confirmation and password reset, ready to be served.
+///
+/// Holds the lock of the data path: one process at a time.
+pub struct Regain {
+    service: Arc<Service>,
+    store: Arc<SqliteStore>,
+    site: Arc<Site>,
+    health: Arc<AppHealth>,
+    outlet: Option<Outlet>,
+    max_connections: usize,
+    _lock: DataLock,
+}
+
+/// What the courier hands over to, and how many deliveries it may carry at once.
+struct Outlet {
+    mailer: Arc<dyn Mailer>,
+    pool: Option<Pool>,
+    concurrency: usize,
+}
+
+/// Why Regain does not start. No message shows a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Templates break their rules.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Templates(Vec<TemplateMistake>),
+    /// Another process has the data path.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keys cannot be read or made.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The threads that hash passwords cannot be started.
+    #[error(transparent)]
+    Hashing(#[from] HashError),
+    /// The relay's settings can never work here.
+    #[error(transparent)]
+    Relay(#[from] PoolError),
+}
+
+/// Where the database of a configuration is.
+pub fn database_path(config: &Config) -> PathBuf {
+    config.data_path.join("regain.db")
+}
+
+impl Regain {
+    /// Locks the data path, opens the database, reads or makes the keys, parses the templates.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn open(config: &Config, delivery: Delivery) -> Result<Self, StartError> {
+        let composer = letterhead::composer(config).map_err(StartError::Templates)?;
+        let lock = DataLock::acquire(&config.data_path)?;
+        let store = Arc::new(SqliteStore::open(&database_path(config), Options::default())?);
+        // Whoever holds the lock is alone: a claim from before can only be a dead process's.
+        let freed = store.free_all_claims().await?;
+        if freed > 0 {
+            tracing::info!(freed, "letters that a process had claimed when it ended are tried again");
+        }
+        let rng: Arc<dyn Rng> = Arc::new(OsRng);
+        let keys = Keys::open(&config.data_path, &*rng)?;
+        let outlet = outlet(config, delivery, composer)?;
+        let policy =
+            regain_core::Policy { mail: outlet.is_some(), key_mode: store.key_mode(), ..config.policy() };
+        let service = Arc::new(Service {
+            store: store.clone(),
+            clock: Arc::new(SystemClock::start()) as Arc<dyn Clock>,
+            hashing: HashPool::start(HashCost::default(), rng.clone())?,
+            rng,
+            limiter: Limiter::new(policy.limits),
+            policy,
+            signing_key: keys.signing,
+            token_key: keys.token,
+            wake: Arc::default(),
+        });
+        let health = Arc::new(AppHealth::default());
+        let site = Arc::new(Site::new(service.clone(), site_settings(config), health.clone()));
+        let max_connections = config.max_connections;
+        Ok(Self { service, store, site, health, outlet, max_connections, _lock: lock })
+    }
+
+    /// The JSON API and the pages, to be merged at the root of another router. Mail goes out only while
+    /// [`Regain::serve`] or [`Regain::run_courier`] runs.
+    pub fn router(&self) -> Router {
+        http::router(self.site.clone())
+    }
+
+    /// What the flows in `regain_core` are given, for applications that call them directly.
+    pub fn service(&self) -> Arc<Service> {
+        self.service.clone()
+    }
+
+    /// Delivers letters and clears away what is old, until `stop` is cancelled; then finishes what is under way, within
+    /// [`GRACE`]. For embedders that serve [`Regain::router`] themselves.
+    pub async fn run_courier(&self, stop: CancellationToken) {
+        let upkeep = upkeep::run(self.service.clone(), stop.clone());
+        let courier = async {
+            if let Some(outlet) = &self.outlet {
+                let courier = Arc::new(Courier::new(self.service.clone(), outlet.mailer.clone()));
+                let settings = CourierSettings { concurrency: outlet.concurrency, grace: GRACE };
+                let watch = Arc::new(StoreWatch(self.store.clone()));
+                let running = RunningCourier::start(courier.clone(), watch, settings, stop.clone());
+                self.health.courier_runs(running.status(), courier);
+                running.stopped().await;
+                if let Some(pool) = &outlet.pool {
+                    pool.close(Duration::from_secs(2)).await;
+                }
+            } else {
+                self.health.runs_without_courier();
+                stop.cancelled().await;
+            }
+        };
+        tokio::join!(upkeep, courier);
+    }
+
+    /// Serves HTTP on `listener` and delivers letters, until `stop` is cancelled; then ends gracefully: no new connection
+    /// is taken, requests and deliveries under way are finished within [`GRACE`], the rest goes out at the next start.
+    /// `more` is merged into the router.
+    pub async fn serve(self, listener: TcpListener, more: Option<Router>, stop: CancellationToken) {
+        let mut router = self.router();
+        if let Some(more) = more {
+            router = more.merge(router);
+        }
+        let limits = ServerLimits { max_connections: self.max_connections, ..ServerLimits::default() };
+        let stopping = async {
+            stop.cancelled().await;
+            self.health.stops();
+        };
+        let courier_stop = stop.clone();
+        tokio::join!(
+            server::serve(listener, router, limits, stop.clone(), GRACE),
+            self.run_courier(courier_stop),
+            stopping
+        );
+        self.store.close().await;
+    }
+}
+
+struct StoreWatch(Arc<SqliteStore>);
+
+#[async_trait]
+impl Watch for StoreWatch {
+    async fn changed_elsewhere(&self) -> bool {
+        // Where it cannot be told, looking does no harm.
+        self.0.changed_elsewhere().await.unwrap_or(true)
+    }
+}
+
+fn outlet(
+    config: &Config,
+    delivery: Delivery,
+    composer: Option<Composer>,
+) -> Result<Option<Outlet>, StartError> {
+    let (Some(email), Some(composer)) = (config.email(), composer) else { return Ok(None) };
+    let outlet = match delivery {
+        Delivery::Mailbox(mailbox) => {
+            let mailer = Arc::new(MailboxMailer::new(composer, mailbox));
+            Outlet { mailer, pool: None, concurrency: 4 }
+        }
+        Delivery::Relay => {
+            let pool = Pool::start(email.connection.clone(), Deadlines::default(), TrustRoots::System)?;
+            let mailer = Arc::new(SmtpMailer::new(composer, pool.clone()));
+            Outlet { mailer, pool: Some(pool), concurrency: email.connection.max_connections() }
+        }
+    };
+    Ok(Some(outlet))
+}
+
+fn site_settings(config: &Config) -> SiteSettings {
+    let bases = [config.public_url.as_ref(), config.email().and_then(|email| email.base_url.as_ref())];
+    SiteSettings {
+        app_name: config.app_name.clone(),
+        origins: bases.into_iter().flatten().filter_map(|base| base.origin().map(str::to_owned)).collect(),
+        https: config.public_url.as_ref().is_some_and(|url| url.as_str().starts_with("https:")),
+        trusted_proxies: config.trusted_proxies.clone(),
+        redirects: config.redirect_urls.clone(),
+    }
+}

@@ -1,0 +1,193 @@
+//! The keys under the data path: made at the first start, read at every other. Files 0600, folder 0700.
+//!
+//! `keys/auth.key` signs sessions (PKCS#8 PEM), `keys/auth.pub` checks them (SubjectPublicKeyInfo PEM, as in ROS),
+//! `keys/token.key` derives the tokens of links (64 hex digits). Whoever loses the last one loses no account; links
+//! that are on their way are mailed anew.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use regain_core::rng::NoRandomness;
+use regain_core::session::SigningKeyError;
+use regain_core::{Rng, SigningKey, Token, TokenKey};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject;
+use zeroize::Zeroizing;
+
+/// What a process signs sessions and derives tokens with.
+pub struct Keys {
+    /// Signs sessions.
+    pub signing: SigningKey,
+    /// Derives tokens.
+    pub token: TokenKey,
+}
+
+/// The keys cannot be had. Names the file; never shows a key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// A file cannot be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file holds no key.
+    #[error("{path}: {reason}", path = path.display())]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
+    /// No key could be made.
+    #[error(transparent)]
+    NotMade(#[from] SigningKeyError),
+    /// No key could be made.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+impl Keys {
+    /// Reads the keys under `data_path`, making those that are not there.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or holds no key. A broken key is never replaced: that would end all sessions.
+    pub fn open(data_path: &Path, rng: &dyn Rng) -> Result<Self, KeysError> {
+        let folder = data_path.join("keys");
+        let io = |source| KeysError::Io { path: folder.clone(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(io)?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).map_err(io)?;
+        Ok(Self { signing: signing_key(&folder)?, token: token_key(&folder.join("token.key"), rng)? })
+    }
+}
+
+fn signing_key(folder: &Path) -> Result<SigningKey, KeysError> {
+    let path = folder.join("auth.key");
+    let key = match read(&path)? {
+        Some(pem) => {
+            let unusable = |reason| KeysError::Unusable { path: path.clone(), reason };
+            let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
+                .map_err(|_| unusable("is no private key in PKCS#8 PEM"))?;
+            SigningKey::from_pkcs8(der.secret_pkcs8_der())
+                .map_err(|_| unusable("is no RSA private key of 2048 to 8192 bits"))?
+        }
+        None => {
+            let key = SigningKey::generate()?;
+            write_new(&path, &pem("PRIVATE KEY", &key.to_pkcs8()?))?;
+            key
+        }
+    };
+    let public = pem("PUBLIC KEY", &key.public_key()?);
+    let public_path = folder.join("auth.pub");
+    if read(&public_path)?.is_none_or(|kept| *kept != *public) {
+        write_new(&public_path, &public)?;
+    }
+    Ok(key)
+}
+
+fn token_key(path: &Path, rng: &dyn Rng) -> Result<TokenKey, KeysError> {
+    match read(path)? {
+        Some(text) => {
+            // A key is written as a token is: 32 bytes in hex.
+            let bytes = Token::parse(text.trim_end()).map(|t| t.to_bytes());
+            let reason = "does not hold 64 lower-case hex digits";
+            bytes
+                .map(TokenKey::from_bytes)
+                .ok_or_else(|| KeysError::Unusable { path: path.to_owned(), reason })
+        }
+        None => {
+            let key = TokenKey::random(rng)?;
+            let hex = key.expose().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            write_new(path, &Zeroizing::new(hex + "\n"))?;
+            Ok(key)
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Zeroizing<String>>, KeysError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(Zeroizing::new(text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(KeysError::Io { path: path.to_owned(), source }),
+    }
+}
+
+/// Writes a file so that it is there whole, or not at all, whenever the power goes.
+fn write_new(path: &Path, text: &str) -> Result<(), KeysError> {
+    let write = || {
+        let part = path.with_extension("part");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&part, path)?;
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    write().map_err(|source| KeysError::Io { path: path.to_owned(), source })
+}
+
+fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
+    let base64 = Zeroizing::new(BASE64.encode(der));
+    let mut text = Zeroizing::new(format!("-----BEGIN {label}-----\n"));
+    for line in base64.as_bytes().chunks(64) {
+        text.extend(line.iter().copied().map(char::from));
+        text.push('\n');
+    }
+    text.push_str(&format!("-----END {label}-----\n"));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use regain_core::OsRng;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_made_once_and_found_again() {
+        let data = tempfile::tempdir().unwrap();
+        let first = Keys::open(data.path(), &OsRng).unwrap();
+        let second = Keys::open(data.path(), &OsRng).unwrap();
+        assert_eq!(first.token.id(), second.token.id());
+        assert_eq!(first.signing.public_key().unwrap(), second.signing.public_key().unwrap());
+        for (file, mode) in
+            [("keys", 0o700), ("keys/auth.key", 0o600), ("keys/auth.pub", 0o600), ("keys/token.key", 0o600)]
+        {
+            let permissions = fs::metadata(data.path().join(file)).unwrap().permissions();
+            assert_eq!(permissions.mode() & 0o777, mode, "{file}");
+        }
+    }
+
+    #[test]
+    fn openssl_reads_what_is_written() {
+        let data = tempfile::tempdir().unwrap();
+        Keys::open(data.path(), &OsRng).unwrap();
+        let public = std::process::Command::new("openssl")
+            .args(["pkey", "-pubout", "-in"])
+            .arg(data.path().join("keys/auth.key"))
+            .output()
+            .expect("openssl is there");
+        assert_eq!(
+            String::from_utf8(public.stdout).unwrap(),
+            fs::read_to_string(data.path().join("keys/auth.pub")).unwrap()
+        );
+    }
+
+    #[test]
+    fn a_broken_key_is_named_and_left_alone() {
+        for file in ["auth.key", "token.key"] {
+            let data = tempfile::tempdir().unwrap();
+            Keys::open(data.path(), &OsRng).unwrap();
+            let path = data.path().join("keys").join(file);
+            fs::write(&path, "nonsense").unwrap();
+            let error = Keys::open(data.path(), &OsRng).err().unwrap().to_string();
+            assert!(error.contains(file), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), "nonsense");
+        }
+    }
+}
