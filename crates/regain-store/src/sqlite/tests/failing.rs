@@ -59,6 +59,34 @@ async fn a_full_disk_is_unavailable_and_passes_without_a_restart() {
     assert_eq!(check, "ok");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_transaction_is_gone_every_step_of_the_group_fails() {
+    let scene = Scene::new();
+    let writer = &scene.store.writer;
+    let held = scene.hold();
+    // What SQLite itself does on some errors.
+    let statements = [
+        "INSERT INTO meta VALUES ('before', '')",
+        "ROLLBACK; INSERT INTO nowhere VALUES (1)",
+        "INSERT INTO meta VALUES ('after', '')",
+    ];
+    let steps = hand_over(statements.map(|sql| writer.run(|c| c.execute_batch(sql)))).await;
+    let mut outcomes = Vec::new();
+    held.release.send(()).unwrap();
+    for step in steps {
+        outcomes.push(step.await);
+    }
+    assert!(
+        outcomes
+            .iter()
+            .all(|o| matches!(o, Err(StoreError::Unavailable(why)) if why.contains("logic error"))),
+        "{outcomes:?}"
+    );
+    assert_eq!(scene.count("meta WHERE value = ''"), 0);
+    writer.run(|c| c.execute_batch("INSERT INTO meta VALUES ('later', '')")).await.unwrap();
+    assert_eq!(scene.count("meta WHERE value = ''"), 1);
+}
+
 #[tokio::test]
 async fn while_another_process_holds_the_database_steps_are_unavailable_and_reads_work() {
     let busy_timeout = Duration::from_millis(300);

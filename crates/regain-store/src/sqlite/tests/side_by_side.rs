@@ -1,6 +1,7 @@
 //! Two processes on one database: the command line beside a server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use regain_core::outbox::repeats::Repeats;
 use regain_core::store::Posted;
@@ -32,6 +33,20 @@ async fn fifty_resets_with_one_token_from_two_processes_have_one_winner() {
     let account = fixture.load("ann@example.org").await;
     assert_eq!(account.password.unwrap().as_str(), format!("hash {}", winners[0]));
     assert_eq!(account.generation.0, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_writes_between_what_a_step_reads_and_what_it_writes() {
+    let scene = Scene::new();
+    let outside = scene.outside();
+    outside.busy_timeout(Duration::ZERO).unwrap();
+    let write = || outside.execute("UPDATE outbox SET open = open", ());
+    // The step that is held has not written anything yet.
+    let held = scene.hold();
+    let refused = write().unwrap_err();
+    assert_eq!(refused.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy));
+    held.release().await;
+    write().unwrap();
 }
 
 #[tokio::test]
