@@ -1,6 +1,6 @@
 //! The store in one SQLite file: for one machine, without another server. The default.
 //!
-//! One thread writes, a few connections read. What a step does is in [`steps`]; this file opens and closes.
+//! One thread writes, a few connections read. What a step does is in `steps/`; this file opens and closes.
 
 mod connection;
 mod error;

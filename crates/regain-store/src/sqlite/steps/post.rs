@@ -51,8 +51,8 @@ pub(crate) fn post(
     Ok(Posted::Posted)
 }
 
-/// Purpose, name key, now, end of the cooldown, begin of the window, mails in it. The indexes are named because SQLite
-/// would rather read every letter that was ever sent, in the right order, than the few of one name.
+/// Purpose, name key, now, end of the cooldown, begin of the window, mails in it. The indexes are named because
+/// SQLite has been seen to read every letter ever sent, in the right order, rather than the few of one name.
 const LOOK: &str = "SELECT
     (SELECT id FROM letters INDEXED BY letters_open
      WHERE purpose = ?1 AND name_key = ?2 AND ended IS NULL
