@@ -7,6 +7,7 @@
 pub mod app;
 pub mod config;
 pub mod courier;
+pub mod dev;
 pub mod http;
 pub mod keys;
 pub mod mail;
