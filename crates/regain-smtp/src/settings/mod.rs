@@ -10,6 +10,7 @@ mod query;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -150,7 +151,7 @@ impl Settings {
 
     /// Whether the relay's certificate must be valid and fit its name.
     pub fn reject_unauthorized(&self) -> bool {
-        self.options.reject_unauthorized
+        self.options.reject_unauthorized.unwrap_or(true)
     }
 
     /// The name to ask for and to expect in the certificate, where it is not the host.
@@ -161,6 +162,12 @@ impl Settings {
     /// The name to give in EHLO, where the URL chooses one.
     pub fn name(&self) -> Option<&str> {
         self.options.name.as_deref()
+    }
+
+    /// The options that the URL itself names, in a fixed order, with their decoded values; booleans are `true` or
+    /// `false` however they were written. What it leaves out is not here: see the method of each option.
+    pub fn written_options(&self) -> Vec<(&'static str, Cow<'_, str>)> {
+        self.options.written()
     }
 
     /// The rule for STARTTLS: required beyond loopback unless the URL says otherwise. `requireTLS=true`

@@ -18,7 +18,7 @@ pub(super) struct Options {
     pub(super) max_connections: Option<usize>,
     pub(super) require_tls: Option<bool>,
     pub(super) ignore_tls: Option<bool>,
-    pub(super) reject_unauthorized: bool,
+    pub(super) reject_unauthorized: Option<bool>,
     pub(super) servername: Option<String>,
     pub(super) name: Option<String>,
 }
@@ -98,17 +98,16 @@ impl Options {
             max_connections: max_connections.map(|value| count(&value)).transpose()?.flatten(),
             require_tls: require_tls.map(|value| boolean(REQUIRE_TLS, &value)).transpose()?,
             ignore_tls: ignore_tls.map(|value| boolean(IGNORE_TLS, &value)).transpose()?,
-            reject_unauthorized: match reject_unauthorized.as_deref() {
-                // As in nodemailer, only the word switches the check off: a `0` is valid and keeps it on.
-                Some("0") | None => true,
-                Some(value) => boolean(REJECT_UNAUTHORIZED, value)?,
-            },
+            // As in nodemailer, only the word switches the check off: a `0` is valid and keeps it on.
+            reject_unauthorized: reject_unauthorized
+                .map(|value| if value == "0" { Ok(true) } else { boolean(REJECT_UNAUTHORIZED, &value) })
+                .transpose()?,
             servername: servername.map(|value| server_name(&value)).transpose()?,
             name: name.map(ehlo_name).transpose()?,
         })
     }
 
-    /// The options that differ from silence, for showing the URL again.
+    /// The options that the URL names, each with its value in one normal form.
     pub(super) fn written(&self) -> Vec<(&'static str, Cow<'_, str>)> {
         let boolean = |value: bool| Cow::Borrowed(if value { "true" } else { "false" });
         let mut all = Vec::new();
@@ -116,7 +115,7 @@ impl Options {
         all.extend(self.max_connections.map(|value| (MAX_CONNECTIONS, Cow::Owned(value.to_string()))));
         all.extend(self.require_tls.map(|value| (REQUIRE_TLS, boolean(value))));
         all.extend(self.ignore_tls.map(|value| (IGNORE_TLS, boolean(value))));
-        all.extend((!self.reject_unauthorized).then(|| (REJECT_UNAUTHORIZED, boolean(false))));
+        all.extend(self.reject_unauthorized.map(|value| (REJECT_UNAUTHORIZED, boolean(value))));
         all.extend(self.servername.as_deref().map(|value| (SERVERNAME, Cow::Borrowed(value))));
         all.extend(self.name.as_deref().map(|value| (NAME, Cow::Borrowed(value))));
         all
