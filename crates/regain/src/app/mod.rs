@@ -1,9 +1,11 @@
 //! A whole Regain, put together from a [`Config`]: store, keys, flows, courier, router.
 
+mod admin;
 mod health;
 mod letterhead;
 mod upkeep;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +50,7 @@ pub struct Regain {
     health: Arc<AppHealth>,
     outlet: Option<Outlet>,
     max_connections: usize,
+    admin: Option<TcpListener>,
     _lock: DataLock,
 }
 
@@ -79,6 +82,14 @@ pub enum StartError {
     /// The threads that hash passwords cannot be started.
     #[error(transparent)]
     Hashing(#[from] HashError),
+    /// The admin address cannot be listened on.
+    #[error("adminAddress {address} cannot be listened on: {source}")]
+    Admin {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The relay's settings can never work here.
     #[error(transparent)]
     Relay(#[from] PoolError),
@@ -95,9 +106,17 @@ impl Regain {
     /// # Errors
     /// See [`StartError`].
     pub async fn open(config: &Config, delivery: Delivery) -> Result<Self, StartError> {
+        Self::open_with(config, delivery, Options::default()).await
+    }
+
+    /// As [`Regain::open`], with a database that is opened in another way.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn open_with(config: &Config, delivery: Delivery, database: Options) -> Result<Self, StartError> {
         let composer = letterhead::composer(config).map_err(StartError::Templates)?;
         let lock = DataLock::acquire(&config.data_path)?;
-        let store = Arc::new(SqliteStore::open(&database_path(config), Options::default())?);
+        let store = Arc::new(SqliteStore::open(&database_path(config), database)?);
         // Whoever holds the lock is alone: a claim from before can only be a dead process's.
         let freed = store.free_all_claims().await?;
         if freed > 0 {
@@ -119,10 +138,17 @@ impl Regain {
             token_key: keys.token,
             wake: Arc::default(),
         });
+        let admin = match config.admin_address {
+            Some(address) => {
+                let refused = |source| StartError::Admin { address, source };
+                Some(TcpListener::bind(address).await.map_err(refused)?)
+            }
+            None => None,
+        };
         let health = Arc::new(AppHealth::default());
         let site = Arc::new(Site::new(service.clone(), site_settings(config), health.clone()));
         let max_connections = config.max_connections;
-        Ok(Self { service, store, site, health, outlet, max_connections, _lock: lock })
+        Ok(Self { service, store, site, health, outlet, max_connections, admin, _lock: lock })
     }
 
     /// The JSON API and the pages, to be merged at the root of another router. Mail goes out only while
@@ -162,7 +188,7 @@ impl Regain {
     /// Serves HTTP on `listener` and delivers letters, until `stop` is cancelled; then ends gracefully: no new connection
     /// is taken, requests and deliveries under way are finished within [`GRACE`], the rest goes out at the next start.
     /// `more` is merged into the router.
-    pub async fn serve(self, listener: TcpListener, more: Option<Router>, stop: CancellationToken) {
+    pub async fn serve(mut self, listener: TcpListener, more: Option<Router>, stop: CancellationToken) {
         let mut router = self.router();
         if let Some(more) = more {
             router = more.merge(router);
@@ -172,10 +198,17 @@ impl Regain {
             stop.cancelled().await;
             self.health.stops();
         };
-        let courier_stop = stop.clone();
+        let admin = self.admin.take();
+        let admin = async {
+            if let Some(listener) = admin {
+                let router = admin::router(self.service.clone(), self.health.clone());
+                server::serve(listener, router, ServerLimits::default(), stop.clone(), GRACE).await;
+            }
+        };
         tokio::join!(
+            admin,
             server::serve(listener, router, limits, stop.clone(), GRACE),
-            self.run_courier(courier_stop),
+            self.run_courier(stop.clone()),
             stopping
         );
         self.store.close().await;

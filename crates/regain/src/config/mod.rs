@@ -19,7 +19,7 @@ mod show;
 mod span;
 mod tree;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub struct Config {
     pub data_path: PathBuf,
     /// Where browsers reach this server; always `https:` or `http:`.
     pub public_url: Option<BaseUrl>,
+    /// Where metrics are served, to whoever reaches it; nowhere where there is none.
+    pub admin_address: Option<SocketAddr>,
     /// What pages and mails call the application.
     pub app_name: String,
     /// The proxies whose `X-Forwarded-For` is believed.
@@ -83,6 +85,7 @@ impl Default for Config {
             port: 9080,
             data_path: PathBuf::from("data"),
             public_url: None,
+            admin_address: None,
             app_name: "Regain".to_owned(),
             trusted_proxies: Vec::new(),
             redirect_urls: RedirectAllowList::default(),

@@ -16,6 +16,7 @@ pub fn show(config: &Config) -> String {
     let data_path = std::path::absolute(&config.data_path).unwrap_or_else(|_| config.data_path.clone());
     out.text("dataPath", &data_path.display());
     out.optional("publicUrl", config.public_url.as_ref());
+    out.optional("adminAddress", config.admin_address.as_ref());
     out.text("appName", &config.app_name);
     out.list("trustedProxies", config.trusted_proxies.iter());
     out.list("redirectUrls", config.redirect_urls.rules().iter().map(|rule| rule.as_str()));

@@ -5,7 +5,7 @@
 mod limits;
 mod provider;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -34,6 +34,10 @@ pub(super) fn read<'a>(context: &'a Context<'a>, tree: Option<&'a Node>, setting
     if let Some(url) = public_url.as_ref().and_then(|found| found.parse(public)) {
         config.public_url = Some(url);
     }
+    let admin_address = top.find("adminAddress");
+    if let Some(address) = admin_address.and_then(|found| found.parse(admin)) {
+        config.admin_address = Some(address);
+    }
     put(&mut config.app_name, top.find("appName").and_then(|found| found.parse(app_name)));
     put(&mut config.trusted_proxies, list(&mut top, "trustedProxies", |item| item.parse(str::parse)));
     let rules = list(&mut top, "redirectUrls", |item| item.parse(RedirectRule::parse));
@@ -43,7 +47,6 @@ pub(super) fn read<'a>(context: &'a Context<'a>, tree: Option<&'a Node>, setting
     put(&mut config.confirm_token_lifetime, time(&mut top, "confirmTokenLifetime", CONFIRMATIONS));
     put(&mut config.require_email_confirmation, boolean(&mut top, "requireEmailConfirmation"));
     put(&mut config.register_by_login, boolean(&mut top, "registerByLogin"));
-    refuse(&mut top, "adminAddress", "is not available yet; leave it out");
     refuse(&mut top, "database", "is not available yet: PostgreSQL comes later; use dataPath");
     let policy = top.nested("passwordPolicy").section();
     let limits = top.nested("limits").section();
@@ -74,6 +77,10 @@ fn password_policy(mut section: Section<'_>, config: &mut Config) {
 fn address(text: &str) -> Result<IpAddr, &'static str> {
     text.parse()
         .map_err(|_| "is no IP address; write for example \"127.0.0.1\", or \"0.0.0.0\" for all networks")
+}
+
+fn admin(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "is no IP address with a port; write for example \"127.0.0.1:9081\"")
 }
 
 fn public(text: &str) -> Result<BaseUrl, String> {

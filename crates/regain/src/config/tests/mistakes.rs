@@ -56,7 +56,7 @@ fn each_wrong_value_is_refused_with_its_key_and_line() {
         ("limits.failedSignIns = -1", "limits.failedSignIns"),
         ("limits.maxConnections = false", "limits.maxConnections"),
         ("limits.mailPerHour = 100", "limits.mailPerHour"),
-        ("adminAddress = '127.0.0.1:9081'", "adminAddress"),
+        ("adminAddress = '127.0.0.1'", "adminAddress"),
         ("database = 'postgres://u:hunter2@db/regain'", "database"),
         ("authProviders = []", "authProviders"),
         ("authProviders = 'password'", "authProviders"),

@@ -41,6 +41,7 @@ fn each_key_is_read() {
         port = 8080
         dataPath = "/var/lib/regain"
         publicUrl = "https://accounts.example.org/"
+        adminAddress = "[::1]:9081"
         appName = "Notes"
         trustedProxies = ["10.0.0.0/8", "::1"]
         redirectUrls = ["https://app.example.org", "myapp://"]
@@ -66,6 +67,7 @@ fn each_key_is_read() {
     );
     assert_eq!(config.data_path.to_str(), Some("/var/lib/regain"));
     assert_eq!(config.public_url.as_ref().map(ToString::to_string).unwrap(), "https://accounts.example.org");
+    assert_eq!(config.admin_address, "[::1]:9081".parse().ok());
     assert!(config.trusted_proxies[0].contains("10.1.2.3".parse().unwrap()));
     assert!(config.redirect_urls.allows("myapp://done").is_some());
     assert_eq!(config.refresh_token_ttl.as_secs(), 315_532_800);
