@@ -102,7 +102,8 @@ impl SqliteStore {
 
     /// Whether another process has written to the database since this was last asked (or since it was opened).
     ///
-    /// The courier asks now and then, so that a retry on the command line wakes it. Costs no fsync.
+    /// The courier asks now and then, so that a retry on the command line wakes it. Costs no fsync. Another process that
+    /// only closed the database may count once too.
     ///
     /// # Errors
     /// When the database cannot be asked.

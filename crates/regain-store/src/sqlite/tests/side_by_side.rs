@@ -69,7 +69,9 @@ async fn what_another_process_wrote_is_noticed_once() {
     assert!(!scene.store.changed_elsewhere().await.unwrap());
     scene.fixture().post(Purpose::Reset, "ann@example.org").await;
     assert!(!scene.store.changed_elsewhere().await.unwrap(), "what it wrote itself does not count");
-    Fixture::new(beside(&scene)).post(Purpose::Reset, "bob@example.org").await;
+    // Kept open: a process that goes moves the log into the database, which may count as well.
+    let other = beside(&scene);
+    Fixture::new(Arc::clone(&other) as Arc<dyn Store>).post(Purpose::Reset, "bob@example.org").await;
     assert!(scene.store.changed_elsewhere().await.unwrap());
     assert!(!scene.store.changed_elsewhere().await.unwrap());
 }
