@@ -344,7 +344,8 @@ impl From<ChangeError> for Problem {
 }
 
 fn coarse(wait: Duration) -> u64 {
-    wait.as_secs().saturating_add(1).next_multiple_of(COARSE_SECONDS)
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    seconds.max(1).next_multiple_of(COARSE_SECONDS)
 }
 
 #[cfg(test)]

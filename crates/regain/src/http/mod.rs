@@ -23,8 +23,8 @@ use regain_core::Service;
 
 use crate::config::{Network, RedirectAllowList};
 
-pub use health::{Health, HealthStatus};
 pub(crate) use health::answer as health_answer;
+pub use health::{Health, HealthStatus};
 pub use router::router;
 
 /// What all requests share.

@@ -84,3 +84,6 @@ impl Provider {
 fn unknown_provider() -> Problem {
     Problem::invalid("provider", "This server has no such provider; it has 'password'.")
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,3 +40,6 @@ fn options() -> Response {
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET,HEAD,POST"));
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ mod stream;
 mod watch;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,8 @@ impl Default for ServerLimits {
 
 /// The pause after an error of `accept` that is not one connection's (no file descriptors, no memory).
 const BACK_OFF: Duration = Duration::from_millis(50);
+/// How soon it is seen that a place has become free.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
 
 /// Serves `router` until `stop` is cancelled; then accepts nothing more, closes idle connections, finishes requests that
@@ -68,17 +71,15 @@ pub async fn serve(
     let mut tick = tokio::time::interval(watch.tick());
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut warned = None;
+    // A connection that was accepted while all places were taken and none could be cleared.
+    let mut held: Option<(TcpStream, SocketAddr)> = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             _ = tick.tick() => watch.close_overdue(),
-            () = watch.left(), if !watch.has_room() => {}
-            accepted = listener.accept(), if watch.has_room() => match accepted {
-                Ok((stream, peer)) => {
-                    watch.make_room();
-                    prepare(&stream);
-                    tasks.spawn(connections.run(stream, peer, watch.enter()));
-                }
+            () = tokio::time::sleep(BETWEEN_LOOKS), if held.is_some() => {}
+            accepted = listener.accept(), if held.is_none() => match accepted {
+                Ok(connection) => held = Some(connection),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     warn(&error, &mut warned);
@@ -87,7 +88,12 @@ pub async fn serve(
                 }
             },
         }
+        if let Some((stream, peer)) = held.take_if(|_| watch.make_room()) {
+            prepare(&stream);
+            tasks.spawn(connections.run(stream, peer, watch.enter()));
+        }
     }
+    drop(held);
     drop(listener);
     tasks.close();
     if tokio::time::timeout(grace, tasks.wait()).await.is_err() {

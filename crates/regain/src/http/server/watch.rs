@@ -37,7 +37,6 @@ pub(super) struct Watch {
     limits: ServerLimits,
     start: Instant,
     open: Mutex<HashMap<u64, Arc<Slot>>>,
-    left: Notify,
 }
 
 /// The state of one connection, shared between its task and the watch.
@@ -48,7 +47,7 @@ pub(super) struct Slot {
     since: AtomicU64,
     is_closing: AtomicBool,
     has_unread_body: AtomicBool,
-    close: Notify,
+    closing: Notify,
 }
 
 /// A place among the connections, given back when dropped.
@@ -60,7 +59,7 @@ pub(super) struct Place {
 
 impl Watch {
     pub(super) fn new(limits: ServerLimits) -> Self {
-        Self { limits, start: Instant::now(), open: Mutex::default(), left: Notify::new() }
+        Self { limits, start: Instant::now(), open: Mutex::default() }
     }
 
     /// How often [`Self::close_overdue`] is to be called: often enough to be a quarter late at most.
@@ -70,18 +69,11 @@ impl Watch {
         (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 
-    /// Whether another connection can be taken, if need be by closing one.
-    pub(super) fn has_room(&self) -> bool {
+    /// Whether there is a place for another connection, if need be by closing the one that has waited longest for its
+    /// client.
+    pub(super) fn make_room(&self) -> bool {
         let open = self.lock();
-        self.is_below_limit(&open) || oldest(&open).is_some()
-    }
-
-    /// Closes the connection that has waited longest for its client where there is no place left.
-    pub(super) fn make_room(&self) {
-        let open = self.lock();
-        if !self.is_below_limit(&open) {
-            close(oldest(&open));
-        }
+        self.is_below_limit(&open) || close(oldest(&open))
     }
 
     pub(super) fn close_oldest(&self) {
@@ -100,18 +92,13 @@ impl Watch {
                 Phase::Body | Phase::Work => continue,
             };
             if now.saturating_sub(slot.since()) > limit {
-                close(Some(slot));
+                slot.close();
             }
         }
     }
 
     pub(super) fn close_all(&self) {
-        self.lock().values().for_each(|slot| close(Some(slot)));
-    }
-
-    /// Waits until a connection has gone.
-    pub(super) fn left(&self) -> Notified<'_> {
-        self.left.notified()
+        self.lock().values().for_each(|slot| slot.close());
     }
 
     pub(super) fn enter(self: &Arc<Self>) -> Place {
@@ -121,7 +108,7 @@ impl Watch {
             since: AtomicU64::new(0),
             is_closing: AtomicBool::new(false),
             has_unread_body: AtomicBool::new(false),
-            close: Notify::new(),
+            closing: Notify::new(),
         });
         slot.enter(Phase::Head);
         let mut open = self.lock();
@@ -151,17 +138,17 @@ fn oldest(open: &HashMap<u64, Arc<Slot>>) -> Option<&Arc<Slot>> {
     waiting.min_by_key(|slot| slot.since())
 }
 
-fn close(slot: Option<&Arc<Slot>>) {
+/// Answers whether there was one to close.
+fn close(slot: Option<&Arc<Slot>>) -> bool {
     if let Some(slot) = slot {
-        slot.is_closing.store(true, Ordering::Relaxed);
-        slot.close.notify_one();
+        slot.close();
     }
+    slot.is_some()
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.watch.lock().remove(&self.id);
-        self.watch.left.notify_one();
     }
 }
 
@@ -196,7 +183,12 @@ impl Slot {
 
     /// Waits until the watch closes the connection.
     pub(super) fn closed(&self) -> Notified<'_> {
-        self.close.notified()
+        self.closing.notified()
+    }
+
+    fn close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+        self.closing.notify_one();
     }
 
     fn since(&self) -> Duration {
