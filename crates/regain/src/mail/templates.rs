@@ -64,21 +64,20 @@ impl Templates {
     /// All mistakes at once. Without a base the defaults of the reset and the confirm mail are mistakes too.
     pub fn new(overrides: AllOverrides<'_>, has_base: bool) -> Result<Self, Vec<TemplateMistake>> {
         let mut mistakes = Vec::new();
-        let mut mail = |purpose, texts| {
+        let mut mail = |purpose, own: Overrides<'_>, default: DefaultTexts| {
             let mut part = |part, own: Option<&str>, default| {
                 let rules = Rules { purpose, part, has_base };
                 let parsed = Template::parse(own.unwrap_or(default), rules);
                 parsed.map_err(|error| mistakes.push(TemplateMistake { purpose, part, error })).ok()
             };
-            let (own, default): (Overrides<'_>, DefaultTexts) = texts;
             let subject = part(Part::Subject, own.subject, default.subject);
             let text = part(Part::Text, own.text, default.text);
             let html = part(Part::Html, own.html, default.html);
             Some(MailTemplate { subject: subject?, text: text?, html: html? })
         };
-        let reset = mail(Purpose::Reset, (overrides.reset, RESET));
-        let confirm = mail(Purpose::Confirm, (overrides.confirm, CONFIRM));
-        let changed = mail(Purpose::PasswordChanged, (overrides.changed, CHANGED));
+        let reset = mail(Purpose::Reset, overrides.reset, RESET);
+        let confirm = mail(Purpose::Confirm, overrides.confirm, CONFIRM);
+        let changed = mail(Purpose::PasswordChanged, overrides.changed, CHANGED);
         match (reset, confirm, changed) {
             (Some(reset), Some(confirm), Some(changed)) => Ok(Self { reset, confirm, changed }),
             _ => Err(mistakes),
