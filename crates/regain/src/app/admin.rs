@@ -43,7 +43,11 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
     };
     gauge("regain_up", "Whether requests are served and letters delivered.", u64::from(is_up(status)));
-    gauge("regain_degraded", "Whether something needs the operator; see /health.", u64::from(matches!(status, HealthStatus::Degraded(_))));
+    gauge(
+        "regain_degraded",
+        "Whether something needs the operator; see /health.",
+        u64::from(matches!(status, HealthStatus::Degraded(_))),
+    );
     gauge("regain_outbox_open", "Letters waiting or being delivered.", outbox.open);
     gauge("regain_outbox_oldest_seconds", "Age of the oldest of them.", oldest);
     gauge("regain_outbox_dead", "Letters that a relay refused for good, until they are purged.", outbox.dead);

@@ -113,7 +113,11 @@ impl Regain {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn open_with(config: &Config, delivery: Delivery, database: Options) -> Result<Self, StartError> {
+    pub async fn open_with(
+        config: &Config,
+        delivery: Delivery,
+        database: Options,
+    ) -> Result<Self, StartError> {
         let composer = letterhead::composer(config).map_err(StartError::Templates)?;
         let lock = DataLock::acquire(&config.data_path)?;
         let store = Arc::new(SqliteStore::open(&database_path(config), database)?);

@@ -1,0 +1,91 @@
+//! Nothing secret at rest, in a log or in an answer.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::app::{ADA, TestApp};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Log;
+
+    fn make_writer(&'a self) -> Log {
+        self.clone()
+    }
+}
+
+/// All bytes of all files under a directory.
+fn bytes_under(directory: &Path) -> Vec<u8> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        all.extend(if path.is_dir() { bytes_under(&path) } else { std::fs::read(&path).unwrap() });
+    }
+    all
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn no_token_password_or_address_in_a_log_and_no_token_in_the_database() {
+    let log = Log::default();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    // The whole test runs on one thread, so that everything it logs is seen.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let app = TestApp::start().await;
+    let mut answers = Vec::new();
+    answers.push(app.register(ADA, "marker password one").await.body);
+    app.deliver().await;
+    let confirmation = app.only_token();
+    app.clear_mail();
+    answers.push(app.ask_reset(ADA).await.body);
+    app.deliver().await;
+    let token = app.only_token();
+    answers.push(app.reset(&token, "short").await.body);
+    answers.push(app.reset(&token, "marker password two").await.body);
+    answers.push(app.reset(&token, "marker password two").await.body);
+    answers.push(app.confirm(&confirmation).await.body);
+    answers.push(app.sign_in(ADA, "marker password two").await.body);
+    answers.push(app.sign_in(ADA, "marker password three").await.body);
+    app.deliver().await;
+
+    let log = log.0.lock().unwrap().clone();
+    assert!(contains(&log, b"a password was reset"), "the log is really seen");
+    let database = bytes_under(app.directory.path());
+    assert!(contains(&database, ADA.as_bytes()), "the database is really read");
+    for secret in [&token, &confirmation] {
+        for form in [secret.as_bytes().to_vec(), unhex(secret)] {
+            assert!(!contains(&log, &form) && !contains(&database, &form));
+            assert!(answers.iter().all(|answer| !contains(answer.as_bytes(), &form)));
+        }
+    }
+    assert!(!contains(&log, b"marker password") && !contains(&database, b"marker password"));
+    assert!(!contains(&log, b"ada@") && !contains(&log, b"192.0.2.7"));
+    // What the database holds is no token either.
+    let hash = regain_core::Token::parse(&token).unwrap().hash().0;
+    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    app.reset(&hex, "marker password four").await.is_problem(403, 614);
+}
