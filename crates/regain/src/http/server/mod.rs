@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -55,6 +55,22 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 /// How soon it is seen that a place has become free.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
+
+/// How many connections may wait to be accepted. With the usual 128, a burst overflows it, and a client whose first
+/// packet is dropped tries again only a second later.
+const BACKLOG: u32 = 4_096;
+
+/// Listens on an address, with a queue that is long enough for [`serve`]. Port 0 takes one that is free.
+///
+/// # Errors
+/// Those of the operating system: the address is in use, is none of this machine, or its port is reserved.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // So that a restart need not wait for the connections of the last run to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves `router` until `stop` is cancelled; then accepts nothing more, closes idle connections, finishes requests that
 /// have begun for at most `grace`, and closes the rest.

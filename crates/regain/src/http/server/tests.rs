@@ -22,7 +22,7 @@ fn patient() -> ServerLimits {
 }
 
 async fn serve_router(router: Router, limits: ServerLimits, site: TestSite) -> Served {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let task = tokio::spawn(serve(listener, router, limits, stop.clone(), Duration::from_secs(5)));
     Served { address, stop, task, _site: site }
@@ -249,7 +249,7 @@ async fn what_outlives_the_grace_period_is_closed() {
         begun.send(()).unwrap();
         std::future::pending::<&str>()
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let router = Router::new().route("/work", get(work));
     let task = tokio::spawn(serve(listener, router, patient(), stop.clone(), SOON));
