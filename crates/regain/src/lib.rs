@@ -4,6 +4,7 @@
 //! Server's password provider and the hosted pages, [`mail`] composes and hands over, [`courier`] runs the delivery.
 //! The rules themselves are in `regain-core`.
 
+#[cfg(feature = "sqlite")]
 pub mod app;
 pub mod config;
 pub mod courier;
@@ -12,5 +13,6 @@ pub mod http;
 pub mod keys;
 pub mod mail;
 
+#[cfg(feature = "sqlite")]
 pub use app::{Delivery, Regain, StartError};
 pub use config::Config;

@@ -1,6 +1,5 @@
 //! A whole Regain, put together from a [`Config`]: store, keys, flows, courier, router.
 
-mod admin;
 mod health;
 mod letterhead;
 mod upkeep;
@@ -205,7 +204,7 @@ impl Regain {
         let admin = self.admin.take();
         let admin = async {
             if let Some(listener) = admin {
-                let router = admin::router(self.service.clone(), self.health.clone());
+                let router = http::admin_router(self.service.clone(), self.health.clone());
                 server::serve(listener, router, ServerLimits::default(), stop.clone(), GRACE).await;
             }
         };

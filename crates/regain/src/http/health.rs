@@ -28,7 +28,7 @@ pub trait Health: Send + Sync + 'static {
     fn status(&self) -> HealthStatus;
 }
 
-pub(crate) fn answer(status: HealthStatus) -> Response {
+pub(super) fn answer(status: HealthStatus) -> Response {
     #[derive(Serialize)]
     struct Wire {
         version: &'static str,

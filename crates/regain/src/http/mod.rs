@@ -3,6 +3,7 @@
 //! It turns requests into calls of the flows in `regain_core` and their results into answers. No rule about accounts,
 //! passwords or mail belongs here. Start reading at [`router`]; [`server`] is for those who have no server of their own.
 
+mod admin;
 mod api;
 mod body;
 mod client;
@@ -23,7 +24,7 @@ use regain_core::Service;
 
 use crate::config::{Network, RedirectAllowList};
 
-pub(crate) use health::answer as health_answer;
+pub use admin::admin_router;
 pub use health::{Health, HealthStatus};
 pub use router::router;
 

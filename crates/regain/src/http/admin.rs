@@ -10,21 +10,21 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use regain_core::Service;
 
-use super::health::AppHealth;
-use crate::http::{self, Health, HealthStatus};
+use super::health::{self, Health, HealthStatus};
 
 struct Admin {
     service: Arc<Service>,
-    health: Arc<AppHealth>,
+    health: Arc<dyn Health>,
 }
 
-pub(super) fn router(service: Arc<Service>, health: Arc<AppHealth>) -> Router {
+/// `/metrics` and `/health`, for a listener that only the operator reaches.
+pub fn admin_router(service: Arc<Service>, health: Arc<dyn Health>) -> Router {
     let admin = Arc::new(Admin { service, health });
     Router::new().route("/metrics", get(metrics)).route("/health", get(health_of)).with_state(admin)
 }
 
 async fn health_of(State(admin): State<Arc<Admin>>) -> Response {
-    http::health_answer(admin.health.status())
+    health::answer(admin.health.status())
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
