@@ -82,7 +82,10 @@ fn first(flag: &AtomicBool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use regain_core::Purpose;
+
     use super::*;
+    use crate::http::testing::TestSite;
 
     /// Header lines stand apart by `|`.
     fn client(peer: &str, lines: &str) -> String {
@@ -117,5 +120,20 @@ mod tests {
             assert_eq!(client("10.0.0.1", lines), "10.0.0.1", "{lines:?}");
         }
         assert_eq!(client("10.0.0.1", "203.0.113.7, x, 10.0.0.6"), "10.0.0.6");
+    }
+
+    #[tokio::test]
+    async fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
+        const ASK: &str = "{\"provider_id\":\"ann@example.org\",\"data\":{\"action\":\"reset_password\"}}";
+        for (peer, expected) in [([10, 0, 0, 1], "203.0.113.7"), ([198, 51, 100, 1], "198.51.100.1")] {
+            let site = TestSite::new();
+            assert!(site.desk.register("ann@example.org", "correct horse").await.is_ok());
+            let headers = "content-type: application/json\nx-forwarded-for: 9.9.9.9, 203.0.113.7";
+            let path = "/auth/password/updateAccount";
+            site.send_from(peer, "POST", path, headers, ASK.into()).await.is_done();
+            site.desk.deliver().await;
+            let mails = site.desk.mails(Purpose::Reset);
+            assert_eq!(mails.first().unwrap().ip.unwrap().to_string(), expected);
+        }
     }
 }

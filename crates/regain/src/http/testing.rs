@@ -69,13 +69,24 @@ impl TestSite {
         headers: &str,
         body: impl Into<Body>,
     ) -> Answer {
+        self.send_from([198, 51, 100, 1], method, path, headers, body.into()).await
+    }
+
+    pub(super) async fn send_from(
+        &self,
+        peer: [u8; 4],
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: Body,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         for line in headers.lines() {
             let (name, value) = line.split_once(": ").unwrap();
             request = request.header(name, value);
         }
-        let mut request = request.body(body.into()).unwrap();
-        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([198, 51, 100, 1], 4711))));
+        let mut request = request.body(body).unwrap();
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from((peer, 4711))));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes().to_vec();
