@@ -1,0 +1,83 @@
+//! Whether the data path can be used, is private, and holds a database of ours. Makes nothing.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use regain::Config;
+use regain::app::database_path;
+use regain_store::{Options, SqliteStore};
+use rustix::fs::{Access, access};
+
+use super::Finding;
+
+const DATA_PATH: &str = "data path";
+const DATABASE: &str = "database";
+
+/// What is found of the data path and the database.
+pub(super) fn findings(config: &Config) -> Vec<Finding> {
+    let path = &config.data_path;
+    let mut findings = Vec::new();
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_dir() => {
+            return vec![Finding::problem(DATA_PATH, format!("{} is no directory", path.display()))];
+        }
+        Ok(_) if access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).is_err() => {
+            return vec![Finding::problem(
+                DATA_PATH,
+                format!("this user may not write to {}", path.display()),
+            )];
+        }
+        Ok(_) => findings.push(Finding::ok(DATA_PATH, path.display().to_string())),
+        Err(error) if error.kind() == ErrorKind::NotFound => return vec![would_be_made(path)],
+        Err(error) => {
+            return vec![Finding::problem(
+                DATA_PATH,
+                format!("{} cannot be looked at: {error}", path.display()),
+            )];
+        }
+    }
+    let secrets = ["regain.db", "regain.db-wal", "keys", "keys/auth.key", "keys/token.key"];
+    findings.extend(secrets.iter().filter_map(|name| if_others_can_read(DATA_PATH, &path.join(name))));
+    findings.push(database(config));
+    findings
+}
+
+/// A note where everybody on this machine can read a file or enter a directory.
+pub(super) fn if_others_can_read(subject: &'static str, path: &Path) -> Option<Finding> {
+    let mode = fs::metadata(path).ok()?.permissions().mode();
+    (mode & 0o007 != 0).then(|| {
+        let text = format!("everybody on this machine may read {}: chmod o= it", path.display());
+        Finding::note(subject, text)
+    })
+}
+
+fn would_be_made(path: &Path) -> Finding {
+    // A relative path of one part has the empty path above it.
+    let above =
+        path.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
+    match above.into_iter().find(|dir| dir.exists()) {
+        Some(dir) if dir.is_dir() && access(dir, Access::WRITE_OK | Access::EXEC_OK).is_ok() => {
+            Finding::ok(DATA_PATH, format!("{} will be made at the first start", path.display()))
+        }
+        Some(dir) => {
+            let text =
+                format!("{} cannot be made: this user may not write to {}", path.display(), dir.display());
+            Finding::problem(DATA_PATH, text)
+        }
+        None => Finding::problem(DATA_PATH, format!("{} cannot be made", path.display())),
+    }
+}
+
+fn database(config: &Config) -> Finding {
+    let path = database_path(config);
+    match path.try_exists() {
+        Ok(false) => Finding::ok(DATABASE, format!("{} will be made at the first start", path.display())),
+        Ok(true) => match SqliteStore::open(&path, Options::default()) {
+            Ok(_) => Finding::ok(DATABASE, format!("{}, with the schema of this version", path.display())),
+            Err(error) => Finding::problem(DATABASE, format!("{:#}", anyhow::Error::new(error))),
+        },
+        Err(error) => Finding::problem(DATABASE, format!("{} cannot be looked at: {error}", path.display())),
+    }
+}

@@ -1,0 +1,110 @@
+//! `regain check`: everything that can be wrong before users find it, all of it at once.
+//!
+//! Works beside a running server: it takes no lock, makes no database and no key, and sends no mail.
+
+mod data;
+mod relay;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use regain::Config;
+
+use crate::settings::ConfigFile;
+use crate::{logging, output, running};
+
+/// Find what is wrong before users do: configuration, texts, links, data path, database, relay.
+///
+/// Connects to the relay, with TLS and the login, and sends nothing. May be run while a server runs. Every finding is a
+/// line: ok, note (worth a second look) or problem. The exit code is 1 where there is a problem.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  regain check\n  regain check --config /etc/regain/regain.toml")]
+pub(crate) struct Check {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// How something was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Ok,
+    Note,
+    Problem,
+}
+
+/// One line of the report.
+#[derive(Debug)]
+struct Finding {
+    verdict: Verdict,
+    subject: &'static str,
+    text: String,
+}
+
+impl Finding {
+    fn ok(subject: &'static str, text: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Ok, subject, text: text.into() }
+    }
+
+    fn note(subject: &'static str, text: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Note, subject, text: text.into() }
+    }
+
+    fn problem(subject: &'static str, text: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Problem, subject, text: text.into() }
+    }
+
+    fn row(&self) -> [String; 3] {
+        let verdict = match self.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Note => "note",
+            Verdict::Problem => "problem",
+        };
+        [verdict.to_owned(), self.subject.to_owned(), output::printable(&self.text)]
+    }
+}
+
+impl Check {
+    pub(crate) fn run(&self) -> Result<ExitCode> {
+        logging::start()?;
+        // Nothing else can be looked at without it; its mistakes are told all at once.
+        let config = self.config.load()?;
+        let mut findings = self.of_configuration(&config);
+        findings.extend(data::findings(&config));
+        findings.extend(running::block_on(async { Ok(relay::findings(&config).await) })?);
+        output::say(&output::table(&findings.iter().map(Finding::row).collect::<Vec<_>>()))?;
+        let problems = findings.iter().filter(|finding| finding.verdict == Verdict::Problem).count();
+        match problems {
+            0 => return Ok(ExitCode::SUCCESS),
+            1 => output::complain("regain: 1 problem"),
+            _ => output::complain(&format!("regain: {problems} problems")),
+        }
+        Ok(ExitCode::FAILURE)
+    }
+
+    /// What loading has found well, and what is allowed but odd.
+    fn of_configuration(&self, config: &Config) -> Vec<Finding> {
+        let mut findings = vec![Finding::ok("configuration", self.config.source())];
+        let has_secret = config.email().is_some_and(|email| email.connection.has_password());
+        if let Some(file) = self.config.path().filter(|_| has_secret) {
+            findings.extend(data::if_others_can_read("configuration", file));
+        }
+        if let Some(email) = config.email() {
+            // Loading refuses texts that break their rules.
+            findings.push(Finding::ok("texts", "the mails can be composed"));
+            if email.from.mailboxes().iter().any(|mailbox| relay::is_example(mailbox.domain())) {
+                findings.push(Finding::note("sender", "from is still the example: write your own address"));
+            }
+        } else {
+            findings.push(Finding::note(
+                "mail",
+                "no emailHandlerConfig: no mail is sent, and requests for mail are answered with 501",
+            ));
+        }
+        if let Some(base) = config.link_base().filter(|_| config.email().is_some()) {
+            findings.push(Finding::ok("links", format!("begin with {}", base.as_str())));
+        }
+        findings.extend(config.warnings().into_iter().map(|warning| Finding::note("links", warning)));
+        findings
+    }
+}

@@ -1,0 +1,170 @@
+//! `regain mail`: what a connection string and a sender mean. Opens no connection.
+//!
+//! Invariant: the password appears in the JSON that was asked for and nowhere else, in no error either.
+
+use std::io::Read;
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use regain_smtp::{Sender, Settings};
+use serde_json::{Map, Value, json};
+
+use crate::output;
+
+/// Look at mail settings.
+#[derive(Subcommand)]
+pub(crate) enum Mail {
+    /// Show what a connection string means.
+    ///
+    /// The string is read as nodemailer reads it; what nodemailer would have to guess is refused. Nothing is connected.
+    ///
+    /// The keys of --json are host, port, secure, user, pass, pool, maxConnections, maxMessages, rateLimit, rateDelta,
+    /// requireTLS, ignoreTLS, tls.rejectUnauthorized, tls.servername, name, connectionTimeout, greetingTimeout,
+    /// socketTimeout (milliseconds) and starttls, in one flat object. null is what the URL leaves out and nodemailer has no
+    /// value for. The port, the three time-outs and, with pool=true, the sizes of the pool are nodemailer's defaults where
+    /// they are left out. requireTLS and ignoreTLS are the URL's own; starttls is what follows from all of it: required,
+    /// optional or never. pass is the password in clear; without --json it is not shown.
+    #[command(after_help = INSPECT_EXAMPLES)]
+    Inspect {
+        /// One flat JSON object, with the password
+        #[arg(long)]
+        json: bool,
+        /// The connection string; - reads it from stdin, where other users of this machine cannot see it
+        #[arg(value_name = "URL", required = true, num_args = 1..)]
+        url: Vec<String>,
+    },
+    /// Show what a sender (`from`) means: its names and addresses.
+    ///
+    /// The JSON form is {"addresses": [{"name", "address"}]}; a sender without a name has the name "".
+    #[command(after_help = FROM_EXAMPLES)]
+    InspectFrom {
+        /// A JSON object
+        #[arg(long)]
+        json: bool,
+        /// The sender; - reads it from stdin
+        #[arg(value_name = "ADDRESS")]
+        address: String,
+    },
+}
+
+const INSPECT_EXAMPLES: &str = "Examples:\n  regain mail inspect 'smtps://user:password@smtp.example.com/?pool=true'\n  \
+    regain mail inspect --json - < connection-string.txt";
+
+const FROM_EXAMPLES: &str = "Examples:\n  regain mail inspect-from '\"Sender Name\" <sender@server.com>'\n  \
+    regain mail inspect-from --json sender@server.com";
+
+/// No connection string and no sender is as long as this.
+const MOST_INPUT: u64 = 64 * 1024;
+
+/// What nodemailer has where a URL is silent: milliseconds, and messages.
+const CONNECTION_TIMEOUT: u64 = 120_000;
+const GREETING_TIMEOUT: u64 = 30_000;
+const SOCKET_TIMEOUT: u64 = 600_000;
+const POOL_MAX_MESSAGES: u64 = 100;
+const POOL_RATE_DELTA: u64 = 1_000;
+
+impl Mail {
+    pub(crate) fn run(&self) -> Result<()> {
+        match self {
+            Self::Inspect { json, url } => inspect(*json, url),
+            Self::InspectFrom { json, address } => inspect_from(*json, address),
+        }
+    }
+}
+
+fn inspect(json: bool, url: &[String]) -> Result<()> {
+    let [url] = url else {
+        // Left to the parser of arguments, the message would quote the second half of a password.
+        bail!("the connection string must be one argument: put it in single quotes");
+    };
+    let settings = Settings::parse(&given(url)?)?;
+    let meaning = meaning(&settings);
+    let text = if json { serde_json::to_string_pretty(&meaning)? } else { for_people(&meaning) };
+    Ok(output::say(&text)?)
+}
+
+fn inspect_from(json: bool, address: &str) -> Result<()> {
+    let sender = Sender::parse(&given(address)?)?;
+    let text = if json {
+        let addresses: Vec<Value> = sender
+            .mailboxes()
+            .iter()
+            .map(|mailbox| json!({ "name": mailbox.name(), "address": mailbox.address() }))
+            .collect();
+        serde_json::to_string_pretty(&json!({ "addresses": addresses }))?
+    } else {
+        let header = ["name".to_owned(), "address".to_owned()];
+        let rows = sender.mailboxes().iter().map(|mailbox| {
+            let name = if mailbox.name().is_empty() { "-" } else { mailbox.name() };
+            [output::printable(name), output::printable(mailbox.address())]
+        });
+        output::table(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
+    };
+    Ok(output::say(&text)?)
+}
+
+/// The argument, or stdin without the line break at its end.
+fn given(argument: &str) -> Result<String> {
+    if argument != "-" {
+        return Ok(argument.to_owned());
+    }
+    let mut text = String::new();
+    std::io::stdin().lock().take(MOST_INPUT).read_to_string(&mut text).context("cannot read stdin")?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+}
+
+/// The keys in the order in which they are documented.
+fn meaning(settings: &Settings) -> Map<String, Value> {
+    let written = settings.written_options();
+    let option = |name: &str| {
+        let value = written.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_ref());
+        match value {
+            None => Value::Null,
+            Some("true") => Value::Bool(true),
+            Some("false") => Value::Bool(false),
+            Some(text) => json!(text),
+        }
+    };
+    let pooled = |value: u64| if settings.pool() { json!(value) } else { Value::Null };
+    let says_connections = written.iter().any(|(key, _)| *key == "maxConnections");
+    let connections = (settings.pool() || says_connections).then(|| settings.max_connections());
+    let pairs = [
+        ("host", json!(settings.host())),
+        ("port", json!(settings.port())),
+        ("secure", json!(settings.secure())),
+        ("user", json!(settings.user())),
+        ("pass", json!(settings.expose_password())),
+        ("pool", option("pool")),
+        ("maxConnections", json!(connections)),
+        ("maxMessages", pooled(POOL_MAX_MESSAGES)),
+        ("rateLimit", Value::Null),
+        ("rateDelta", pooled(POOL_RATE_DELTA)),
+        ("requireTLS", option("requireTLS")),
+        ("ignoreTLS", option("ignoreTLS")),
+        ("tls.rejectUnauthorized", option("tls.rejectUnauthorized")),
+        ("tls.servername", json!(settings.servername())),
+        ("name", json!(settings.name())),
+        ("connectionTimeout", json!(CONNECTION_TIMEOUT)),
+        ("greetingTimeout", json!(GREETING_TIMEOUT)),
+        ("socketTimeout", json!(SOCKET_TIMEOUT)),
+        ("starttls", json!(settings.starttls().to_string())),
+    ];
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn for_people(meaning: &Map<String, Value>) -> String {
+    let rows: Vec<[String; 2]> = meaning
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| {
+            let text = match value {
+                _ if key == "pass" => "(not shown)".to_owned(),
+                Value::String(text) => output::printable(text),
+                other => other.to_string(),
+            };
+            [key.clone(), text]
+        })
+        .collect();
+    output::table(&rows)
+}

@@ -1,0 +1,46 @@
+//! The commands: one file each, with its help text, and the table that leads to them.
+
+mod check;
+mod config;
+mod dev;
+mod init;
+mod mail;
+mod outbox;
+mod serve;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// What `regain` is told to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Init(init::Init),
+    Dev(dev::Dev),
+    Serve(serve::Serve),
+    Check(check::Check),
+    #[command(subcommand)]
+    Config(config::Config),
+    #[command(subcommand)]
+    Mail(mail::Mail),
+    #[command(subcommand)]
+    Outbox(outbox::Outbox),
+}
+
+/// Does it.
+pub(crate) fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Init(command) => command.run().map(done),
+        Command::Dev(command) => command.run().map(done),
+        Command::Serve(command) => command.run().map(done),
+        Command::Check(command) => command.run(),
+        Command::Config(command) => command.run().map(done),
+        Command::Mail(command) => command.run().map(done),
+        Command::Outbox(command) => command.run().map(done),
+    }
+}
+
+fn done((): ()) -> ExitCode {
+    ExitCode::SUCCESS
+}

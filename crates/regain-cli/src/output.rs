@@ -1,0 +1,84 @@
+//! What people and programs read: lines on stdout, complaints on stderr, text made safe for a terminal.
+
+use std::io::{self, Write};
+
+/// Writes `text` and a line break to stdout.
+///
+/// # Errors
+/// When stdout is closed or full.
+pub(crate) fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+/// Writes `text` and a line break to stderr.
+pub(crate) fn complain(text: &str) {
+    // Where stderr is closed nobody is there to be told.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Text from outside as one line that cannot move the cursor, colour the screen or turn the reading direction.
+pub(crate) fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_unsafe(c) { safe.extend(c.escape_default()) } else { safe.push(c) }
+    }
+    safe
+}
+
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A name or address of which only its owner's friends know whose it is: `a…@example.org`.
+pub(crate) fn masked(name: &str) -> String {
+    let (local, domain) = match name.rsplit_once('@') {
+        Some((local, domain)) => (local, format!("@{domain}")),
+        None => (name, String::new()),
+    };
+    let first: String = local.chars().take(1).collect();
+    format!("{first}…{domain}")
+}
+
+/// Columns, each as wide as its widest cell; the last one is not padded.
+pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let lines = rows.iter().map(|row| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_keeps_its_first_letter_and_its_domain() {
+        assert_eq!(masked("ann@example.org"), "a…@example.org");
+        assert_eq!(masked("élan@example.org"), "é…@example.org");
+        assert_eq!(masked("ann"), "a…");
+        assert_eq!(masked(""), "…");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        assert_eq!(printable("550 no\r\n\u{1b}[31muser"), "550 no\\r\\n\\u{1b}[31muser");
+        assert_eq!(printable("a\u{202e}b\u{9b}c"), "a\\u{202e}b\\u{9b}c");
+        assert_eq!(printable("Grüße 🦀"), "Grüße 🦀");
+    }
+
+    #[test]
+    fn columns_line_up_by_characters() {
+        let rows = [["é…".to_owned(), "x".to_owned()], ["abc".to_owned(), String::new()]];
+        assert_eq!(table(&rows), "é…   x\nabc");
+    }
+}

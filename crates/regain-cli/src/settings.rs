@@ -1,0 +1,60 @@
+//! Where a command's configuration comes from: the file that is named, `regain.toml` here, or the environment alone.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use regain::Config;
+use regain::config::{Environment, load_file, load_over};
+
+/// What is read where no `--config` is given.
+const DEFAULT_FILE: &str = "regain.toml";
+
+/// The option that names the configuration.
+#[derive(Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration, TOML or JSON by its ending [default: regain.toml in the current directory]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// Reads the configuration. Where there is no file, variables that override settings are one.
+    ///
+    /// # Errors
+    /// All mistakes at once, as [`regain::config::Mistakes`]; or that there is nothing to read.
+    pub(crate) fn load(&self) -> Result<Config> {
+        match self.path() {
+            Some(path) => Ok(load_file(path, &environment())?),
+            None if environment_configures() => Ok(load_over(Config::default(), &environment())?),
+            None => bail!(
+                "there is no {DEFAULT_FILE} in this directory: name one with --config FILE, or make one with \
+                 `regain init DIR`"
+            ),
+        }
+    }
+
+    /// The file that is read; `None` where there is none.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        let default = Path::new(DEFAULT_FILE);
+        // Whether a file that is named exists is for reading it to find out.
+        self.config.as_deref().or_else(|| default.exists().then_some(default))
+    }
+
+    /// Whence the settings come, for people.
+    pub(crate) fn source(&self) -> String {
+        self.path().map_or_else(|| "the environment alone".to_owned(), |path| path.display().to_string())
+    }
+}
+
+/// The variables of this process.
+pub(crate) fn environment() -> Environment {
+    Environment::new(std::env::vars_os())
+}
+
+fn environment_configures() -> bool {
+    std::env::vars_os().any(|(name, _)| {
+        let name = name.to_string_lossy();
+        name.starts_with("REGAIN_") && name != crate::logging::VARIABLE
+    })
+}
