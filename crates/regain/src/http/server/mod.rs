@@ -1,6 +1,6 @@
 //! The accept loop: HTTP/1.1 where every wait for a client has an end, and a flood of connections leaves room for others.
 //!
-//! Each connection writes down what it waits for and since when (see [`watch`]). One clock tick looks at all of them
+//! Each connection writes down what it waits for and since when (`watch.rs`). One clock tick looks at all of them
 //! and closes what is overdue, so a request sets no timers. **When all places are taken, the connection that has waited
 //! for its client the longest makes room**: half-open ones and ones that send a byte a second go first, and a client
 //! that sends its request at once is served at once. Only while every connection is being worked for do new ones
