@@ -144,7 +144,7 @@ impl Regain {
         let admin = match config.admin_address {
             Some(address) => {
                 let refused = |source| StartError::Admin { address, source };
-                Some(TcpListener::bind(address).await.map_err(refused)?)
+                Some(server::listen(address).map_err(refused)?)
             }
             None => None,
         };
@@ -209,9 +209,10 @@ impl Regain {
             }
         };
         tokio::join!(
+            // First, so that whoever got through to the listener finds a healthy service.
+            self.run_courier(stop.clone()),
             admin,
             server::serve(listener, router, limits, stop.clone(), GRACE),
-            self.run_courier(stop.clone()),
             stopping
         );
         self.store.close().await;
