@@ -1,0 +1,9 @@
+//! The program from outside: what is typed, what is printed, what the exit code is.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is a failed test")]
+
+mod check;
+mod config;
+mod harness;
+mod inspect;
+mod outbox;
+mod serving;
