@@ -88,7 +88,7 @@ test('Postfix with a certificate that nobody vouches for gets no mail and no pas
 
   const server = await installation.serve();
   assert.equal((await server.client.register(ADDRESS, 'first password')).status, 200);
-  const letter = await installation.letter('confirm', 'held back', (l) => l.state === 'waiting' && l.last_error);
+  const letter = await installation.letter('confirm', 'held back', (l) => l.state === 'waiting' && l.lastError);
   assert.equal(letter.attempts, 0, 'the relay is at fault, not the letter');
   assert.doesNotMatch(await postfix.log(), /sasl_username|status=sent/);
 });

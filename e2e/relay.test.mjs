@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { makeCertificates } from './lib/certificates.mjs';
+import { parseMail } from './lib/mail.mjs';
 import { temporaryDirectory } from './lib/place.mjs';
 import { Installation } from './lib/regain.mjs';
 import { DROP, ScriptedRelay, SILENCE } from './lib/relay.mjs';
@@ -29,9 +30,9 @@ async function start(t, script = {}, { query = '', login = '', env, ...options }
 /** What must hold where the relay is at fault: nothing is charged to the letter, and it goes out once the relay works. */
 async function relayIsAtFault({ relay, installation, server, register }, error) {
   await register(ANN);
-  const held = await installation.letter('confirm', 'held back', (l) => l.state === 'waiting' && l.last_error, 60_000);
+  const held = await installation.letter('confirm', 'held back', (l) => l.state === 'waiting' && l.lastError, 60_000);
   assert.equal(held.attempts, 0);
-  assert.match(held.last_error, error);
+  assert.match(held.lastError, error);
   assert.equal(relay.accepted(ANN).length, 0);
   const health = await server.client.send('GET', '/health');
   assert.deepEqual([health.status, health.body.status], [200, 'degraded']);
@@ -48,7 +49,7 @@ async function relayIsAtFault({ relay, installation, server, register }, error) 
 async function onlyThisLetter({ relay, installation, register }, state, reply) {
   await register(ANN);
   const judged = await installation.letter('confirm', state, (l) => l.state === state && l.attempts === 1);
-  assert.match(judged.relay_reply, reply);
+  assert.match(judged.relayReply, reply);
   relay.behave();
   await register(BEN);
   await relay.mail(BEN);
@@ -103,7 +104,7 @@ describe('a relay', { concurrency: 4 }, () => {
   test('that says 550 to RCPT is believed: the letter is dead, with the code', async (t) => {
     const setting = await start(t, { rcpt: '550 5.1.1 no such user <ann@example.org>' });
     const letter = await onlyThisLetter(setting, 'dead', /550/);
-    assert.doesNotMatch(JSON.stringify([letter.relay_reply, letter.last_error]), /ann@/, 'no address in what is kept');
+    assert.doesNotMatch(JSON.stringify([letter.relayReply, letter.lastError]), /ann@/, 'no address in what is kept');
   });
 
   test('that refuses a recipient by policy is asked again', async (t) => {
@@ -131,7 +132,7 @@ describe('a relay', { concurrency: 4 }, () => {
   test('that offers no login gets no mail where one is configured', async (t) => {
     const setting = await start(t, {}, { auth: false, login: 'mailer:t0p-secret@' });
     await setting.register(ANN);
-    const held = await setting.installation.letter('confirm', 'held back', (l) => l.state === 'waiting' && l.last_error);
+    const held = await setting.installation.letter('confirm', 'held back', (l) => l.state === 'waiting' && l.lastError);
     assert.equal(held.attempts, 0);
     assert.ok(setting.relay.sessions.every((s) => !s.commands.some((line) => line.startsWith('MAIL'))));
   });
@@ -160,18 +161,23 @@ describe('a relay', { concurrency: 4 }, () => {
   test('that does not offer STARTTLS gets no mail where TLS is required', async (t) => {
     const setting = await start(t, {}, { query: '?requireTLS=true' });
     await setting.register(ANN);
-    const held = await setting.installation.letter('confirm', 'held back', (l) => l.state === 'waiting' && l.last_error);
+    const held = await setting.installation.letter('confirm', 'held back', (l) => l.state === 'waiting' && l.lastError);
     assert.equal(held.attempts, 0);
-    assert.match(held.last_error, /tls/i);
+    assert.match(held.lastError, /tls/i);
     assert.equal(setting.relay.mails.length, 0);
   });
 
-  test('that works is kept: ten mails take fewer connections than mails', async (t) => {
+  test('that works is kept: ten mails take fewer connections than mails, and only CRLF ends their lines', async (t) => {
     const { relay, register } = await start(t);
     for (let i = 0; i < 10; i += 1) {
       await register(`user${i}@example.org`);
       await relay.mail(`user${i}@example.org`);
     }
     assert.ok(relay.sessions.length <= 5, `${relay.sessions.length} connections`);
+    for (const { raw } of relay.mails) {
+      const { bareLineFeeds, longestLine } = await parseMail(raw);
+      assert.equal(bareLineFeeds, 0);
+      assert.ok(longestLine <= 998);
+    }
   });
 });

@@ -47,7 +47,7 @@ def main():
             "htmlLinks": links.links,
             "remote": links.remote,
             "defects": [repr(d) for p in message.walk() for d in p.defects],
-            "longestLine": max((len(line) for line in raw.split(b"\r\n")), default=0),
+            "longestLine": max((len(line) for line in re.split(rb"\r?\n", raw)), default=0),
             "bareLineFeeds": len(re.findall(rb"(?<!\r)\n", raw)),
         },
         sys.stdout,

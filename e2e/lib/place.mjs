@@ -6,6 +6,11 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+const directories = [];
+process.once('exit', () => {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+});
+
 /**
  * A directory that lives as long as this test file, since programs that write into it are ended after their test.
  * Others may look into it: Postfix works as a user of its own.
@@ -13,7 +18,7 @@ import { join } from 'node:path';
 export async function temporaryDirectory() {
   const directory = await mkdtemp(join(tmpdir(), 'regain-e2e-'));
   await chmod(directory, 0o755);
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
+  directories.push(directory);
   return directory;
 }
 

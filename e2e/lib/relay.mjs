@@ -97,10 +97,12 @@ class Session {
   async work() {
     while (!this.closed && !this.silent) {
       const mark = this.collecting ? '\r\n.\r\n' : '\r\n';
-      const end = this.pending.indexOf(mark);
+      // A message without a line ends with its very first one, a dot.
+      const isEmpty = this.collecting && this.pending.startsWith('.\r\n');
+      const end = isEmpty ? 0 : this.pending.indexOf(mark);
       if (end < 0) return;
       const piece = this.pending.slice(0, end);
-      this.pending = this.pending.slice(end + mark.length);
+      this.pending = this.pending.slice(end + (isEmpty ? 3 : mark.length));
       if (this.collecting) await this.message(piece);
       else await this.command(piece);
     }
@@ -117,9 +119,11 @@ class Session {
       case 'AUTH':
         return this.login(line);
       case 'MAIL':
-        this.envelope = { from: /<(.*?)>/.exec(line)?.[1], to: [] };
-        return this.act('mail', '250 2.1.0 ok');
+        this.envelope = { from: undefined, to: [] };
+        if (await this.act('mail', '250 2.1.0 ok')) this.envelope.from = /<(.*?)>/.exec(line)?.[1];
+        return;
       case 'RCPT':
+        if (this.envelope.from === undefined) return this.say('503 5.5.1 MAIL first');
         if (await this.act('rcpt', '250 2.1.5 ok')) this.envelope.to.push(/<(.*?)>/.exec(line)?.[1]);
         return;
       case 'DATA':
@@ -127,6 +131,8 @@ class Session {
         this.collecting = await this.act('data', '354 go on', /^354/);
         return;
       case 'RSET':
+        this.envelope = { from: undefined, to: [] };
+        return this.say('250 2.0.0 ok');
       case 'NOOP':
         return this.say('250 2.0.0 ok');
       case 'QUIT':
