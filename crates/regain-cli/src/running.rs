@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
+use regain::http::server;
 use regain::{Config, Delivery, Regain};
-use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+use crate::output;
 
 /// Runs `work` on a runtime that ends with it.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
@@ -22,28 +24,31 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     outcome
 }
 
-/// Serves until the system says stop. `ready` is called with the real address once requests are taken.
+/// Serves until the system says stop. What `ready` makes of the real address is printed once connections are taken.
 ///
 /// The first SIGTERM or SIGINT ends gracefully, the second at once.
 pub(crate) async fn serve(
     mut config: Config,
     delivery: Delivery,
     more: Option<Router>,
-    ready: impl FnOnce(SocketAddr) -> Result<()>,
+    ready: impl FnOnce(SocketAddr) -> Result<String>,
 ) -> Result<()> {
     let stop = CancellationToken::new();
     // Before anything else, so that a stop during the start is not lost.
     let signals = Signals::listen().context("cannot listen for signals")?;
     let wanted = SocketAddr::new(config.address, config.port);
     // Bound first, since links may need the port; told last, since a second process on the data path explains more.
-    let listener = TcpListener::bind(wanted).await;
+    let listener = server::listen(wanted);
     if let Ok(listener) = &listener {
         config.port = listener.local_addr()?.port();
     }
     let regain = Regain::open(&config, delivery).await?;
     let listener = listener.map_err(|error| cannot_listen(wanted, &error))?;
     tokio::spawn(signals.obey(stop.clone()));
-    ready(listener.local_addr()?)?;
+    if let Err(error) = output::say(&ready(listener.local_addr()?)?) {
+        // Whoever closed stdout still wants to be served.
+        tracing::warn!(%error, "stdout cannot be written to");
+    }
     regain.serve(listener, more, stop).await;
     tracing::info!("stopped");
     Ok(())

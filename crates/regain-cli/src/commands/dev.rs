@@ -12,7 +12,7 @@ use regain_core::{OsRng, rng};
 use regain_smtp::{Sender, Settings};
 
 use crate::settings::environment;
-use crate::{logging, output, running};
+use crate::{logging, running};
 
 /// Where the database and the keys are, whatever a configuration says.
 const DATA_PATH: &str = "regain-data";
@@ -37,17 +37,18 @@ impl Dev {
     pub(crate) fn run(&self) -> Result<()> {
         logging::start()?;
         let config = self.settings()?;
-        if !config.address.is_loopback() {
+        let admin = config.admin_address.map(|admin| admin.ip());
+        if !config.address.is_loopback() || admin.is_some_and(|admin| !admin.is_loopback()) {
             bail!(
                 "`regain dev` shows every mail to whoever can reach it, so it listens on this machine alone: leave \
-                 `address` out or set it to 127.0.0.1, and use `regain serve` for others"
+                 `address` and `adminAddress` out or set them to 127.0.0.1, and use `regain serve` for others"
             );
         }
         let mailbox = Mailbox::new();
         let pages = dev::router(mailbox.clone(), &config.app_name);
         let data_path = config.data_path.display().to_string();
         running::block_on(running::serve(config, Delivery::Mailbox(mailbox), Some(pages), |address| {
-            Ok(output::say(&welcome(address, &data_path)?)?)
+            welcome(address, &data_path)
         }))
     }
 

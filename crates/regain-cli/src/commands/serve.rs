@@ -5,7 +5,7 @@ use clap::Args;
 use regain::Delivery;
 
 use crate::settings::ConfigFile;
-use crate::{logging, output, running};
+use crate::{logging, running};
 
 /// Serve the API and the pages, and deliver mail through the relay.
 ///
@@ -34,7 +34,7 @@ impl Serve {
             );
         }
         running::block_on(running::serve(config, Delivery::Relay, None, |address| {
-            Ok(output::say(&format!("regain is listening on {}", running::url_of(address)))?)
+            Ok(format!("regain is listening on {}", running::url_of(address)))
         }))
     }
 }
