@@ -33,6 +33,11 @@ pub(crate) fn register(
             now.as_millis(),
         ))?;
     if added == 0 {
+        // Written down, and so as slow as a registration: where both get the same answer, time must not tell.
+        let owner: String = c
+            .prepare_cached("SELECT id FROM accounts WHERE name_key = ?1")?
+            .query_row([new.name.key().as_str()], |row| row.get(0))?;
+        audit(c, &AccountId::from_stored(owner), "registered_again", now)?;
         return Ok(Registered::NameTaken);
     }
     if let Some(letter) = letter {
