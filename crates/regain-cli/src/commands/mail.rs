@@ -23,7 +23,8 @@ pub(crate) enum Mail {
     /// socketTimeout (milliseconds) and starttls, in one flat object. null is what the URL leaves out and nodemailer has no
     /// value for. The port, the three time-outs and, with pool=true, the sizes of the pool are nodemailer's defaults where
     /// they are left out. requireTLS and ignoreTLS are the URL's own; starttls is what follows from all of it: required,
-    /// optional or never. Regain keeps deadlines of its own that are shorter than the three time-outs. pass is the password in clear; without --json it is not shown.
+    /// optional or never. Regain keeps deadlines of its own, which are no longer than the three time-outs. pass is the
+    /// password in clear; without --json it is not shown.
     #[command(after_help = INSPECT_EXAMPLES, override_usage = "regain mail inspect [OPTIONS] <URL>")]
     Inspect {
         /// One flat JSON object, with the password

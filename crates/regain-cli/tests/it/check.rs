@@ -81,7 +81,9 @@ async fn all_problems_are_told_at_once() {
     let relay = ScriptedServer::start().await;
     relay.on(Phase::Ehlo, Behaviour::reply_and_close("421 busy"));
     let place = Place::with_relay(&relay.url());
-    fs::create_dir(place.path("data")).unwrap();
+    fs::create_dir_all(place.path("data/keys")).unwrap();
+    place.write("data/keys/auth.key", "no key");
+    place.write("data/keys/token.key", "no key either");
     place.write(
         "data/regain.db",
         "this is no database, and it is longer than the header of one would be, by some bytes",
@@ -89,8 +91,9 @@ async fn all_problems_are_told_at_once() {
     let report = place.run(&["check"]);
     assert_eq!(report.code, Some(1));
     assert!(line(&report, "database").starts_with("problem"), "{report:?}");
+    assert!(line(&report, "keys").starts_with("problem"), "{report:?}");
     assert!(line(&report, "relay").starts_with("problem"), "{report:?}");
-    assert!(report.stderr.ends_with("regain: 2 problems\n"), "{report:?}");
+    assert!(report.stderr.ends_with("regain: 3 problems\n"), "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

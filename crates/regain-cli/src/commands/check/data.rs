@@ -7,6 +7,8 @@ use std::path::Path;
 
 use regain::Config;
 use regain::app::database_path;
+use regain::keys::Keys;
+use regain_core::OsRng;
 use regain_store::{Options, SqliteStore};
 use rustix::fs::{Access, access};
 
@@ -14,6 +16,7 @@ use super::Finding;
 
 const DATA_PATH: &str = "data path";
 const DATABASE: &str = "database";
+const KEYS: &str = "keys";
 
 /// What is found of the data path and the database.
 pub(super) fn findings(config: &Config) -> Vec<Finding> {
@@ -41,6 +44,7 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
     let secrets = ["regain.db", "regain.db-wal", "keys", "keys/auth.key", "keys/token.key"];
     findings.extend(secrets.iter().filter_map(|name| if_others_can_read(DATA_PATH, &path.join(name))));
     findings.push(database(config));
+    findings.push(keys(path));
     findings
 }
 
@@ -67,6 +71,18 @@ fn would_be_made(path: &Path) -> Finding {
             Finding::problem(DATA_PATH, text)
         }
         None => Finding::problem(DATA_PATH, format!("{} cannot be made", path.display())),
+    }
+}
+
+fn keys(data_path: &Path) -> Finding {
+    let files = ["keys/auth.key", "keys/token.key"].map(|name| data_path.join(name));
+    // Opening would make what is missing; with both there it makes no key.
+    if let Some(missing) = files.iter().find(|file| !file.exists()) {
+        return Finding::ok(KEYS, format!("{} will be made at the first start", missing.display()));
+    }
+    match Keys::open(data_path, &OsRng) {
+        Ok(_) => Finding::ok(KEYS, data_path.join("keys").display().to_string()),
+        Err(error) => Finding::problem(KEYS, error.to_string()),
     }
 }
 
