@@ -159,6 +159,11 @@ describe('in a browser', () => {
       'reset-done': post('/reset-password', { token: token(reset), password: 'one password', 'password-repeated': 'one password' }),
       'try-it': open(server.url),
       mailbox: open(`${server.url}/dev/mailbox`),
+      mail: async (page) => {
+        await page.goto(`${server.url}/dev/mailbox`);
+        await page.getByText('emma@example.org').first().click();
+        await page.locator('iframe').first().waitFor();
+      },
     };
     const views = Object.entries(SIZES).flatMap(([size, viewport]) => ['light', 'dark'].map((colorScheme) => ({ size, viewport, colorScheme })));
     if (PICTURES) await mkdir(PICTURES, { recursive: true });

@@ -56,7 +56,7 @@ export class Postfix {
   async mail(address, count = 1) {
     const directory = join(this.root, 'mail', address, 'new');
     const names = await until(`mail number ${count} for ${address}`, async () => {
-      const found = (await readdir(directory)).sort();
+      const found = (await readdir(directory)).sort((a, b) => arrival(a) - arrival(b));
       return found.length >= count && found;
     });
     return readFile(join(directory, names[count - 1]));
@@ -87,6 +87,12 @@ export class Postfix {
     await adding;
     await chown(logins, postfixUser, 0);
   }
+}
+
+/** When a file of a Maildir arrived, in microseconds: its name is `seconds.V…I…M<microseconds>.host`. */
+function arrival(name) {
+  const [, seconds, micros] = /^(\d+)\..*M(\d+)/.exec(name);
+  return Number(seconds) * 1e6 + Number(micros);
 }
 
 /** Mail is taken only over TLS and only after a login, and ends in a Maildir. */
