@@ -47,7 +47,10 @@ for (const scheme of ['smtp', 'smtps']) {
 
     const server = await installation.serve({ env });
     const { client, url } = server;
+    // Using a link ends letters that are still under way, so each is waited for.
+    const sent = (purpose) => installation.letter(purpose, 'sent', (letter) => letter.state === 'sent');
     assert.equal((await client.register(ADDRESS, 'first password')).status, 200);
+    await sent('confirm');
     const confirmation = await parseMail(await postfix.mail(ADDRESS, 1));
     checkMail(confirmation);
     const link = onlyLinkOf(confirmation);
@@ -55,6 +58,7 @@ for (const scheme of ['smtp', 'smtps']) {
     assert.equal((await client.confirm(tokenOf(link))).status, 200);
 
     assert.equal((await client.askForReset(ADDRESS.toUpperCase())).status, 200);
+    await sent('reset');
     const reset = await parseMail(await postfix.mail(ADDRESS, 2));
     checkMail(reset);
     const resetLink = onlyLinkOf(reset);
@@ -64,6 +68,7 @@ for (const scheme of ['smtp', 'smtps']) {
     assert.equal((await client.completeReset(tokenOf(resetLink), 'second password')).status, 200);
     assert.equal((await client.signIn(ADDRESS, 'second password')).status, 200);
 
+    await sent('password_changed');
     const notice = await parseMail(await postfix.mail(ADDRESS, 3));
     checkMail(notice);
     assert.doesNotMatch(notice.text + notice.html, /[0-9a-f]{64}/, 'no token in the notice');
@@ -73,8 +78,7 @@ for (const scheme of ['smtp', 'smtps']) {
     assert.match(received, /Authenticated sender: mailer@regain\.test/);
     assert.match(received, /with ESMTPSA/);
     assert.ok(!server.output.includes(postfix.password) && !server.output.includes(encodeURIComponent(postfix.password)));
-    const letters = await installation.letters();
-    assert.deepEqual(letters.map((letter) => letter.state), ['sent', 'sent', 'sent']);
+    assert.equal((await installation.letters()).length, 3);
   });
 }
 

@@ -2,7 +2,7 @@
 // commands. Must not look into its database: what tests learn, an operator or a client could learn.
 
 import { spawn } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { Client } from './client.mjs';
@@ -134,6 +134,16 @@ export class Running {
   async kill() {
     this.child.kill('SIGKILL');
     return this.ended;
+  }
+
+  /** Puts it to sleep, and answers when none of its threads runs any more: the signal alone takes a while to arrive. */
+  async freeze() {
+    this.child.kill('SIGSTOP');
+    await until('all threads to sleep', async () => {
+      const threads = await readdir(`/proc/${this.pid}/task`);
+      const stats = await Promise.all(threads.map((id) => readFile(`/proc/${this.pid}/task/${id}/stat`, 'latin1')));
+      return stats.every((stat) => /\) T /.test(stat));
+    });
   }
 
   /** Asks it to stop, as a service manager does. */
