@@ -20,9 +20,16 @@ pub fn run() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut times = runtime.block_on(measure())?;
     times.sort_unstable();
-    let at = |share: f64| times[((times.len() as f64 * share) as usize).min(times.len() - 1)].as_secs_f64() * 1e3;
+    let at =
+        |share: f64| times[((times.len() as f64 * share) as usize).min(times.len() - 1)].as_secs_f64() * 1e3;
     println!("\n## From request to the relay's 250, {REQUESTS} requests at 20 a second\n");
-    println!("p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, longest {:.1} ms", at(0.5), at(0.9), at(0.99), at(1.0));
+    println!(
+        "p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(1.0)
+    );
     Ok(())
 }
 
@@ -58,7 +65,9 @@ async fn measure() -> Result<Vec<Duration>> {
         let begin = Instant::now();
         stream.write_all(load::ask(i as u64).as_bytes()).await?;
         load::answer(&mut stream, &mut buffer).await?;
-        tokio::time::timeout(Duration::from_secs(10), relay.wait_for_messages(i + 1)).await.context("a mail did not arrive")?;
+        tokio::time::timeout(Duration::from_secs(10), relay.wait_for_messages(i + 1))
+            .await
+            .context("a mail did not arrive")?;
         times.push(begin.elapsed());
     }
     stop.cancel();

@@ -45,7 +45,8 @@ async fn client(port: u16, next: Arc<AtomicU64>, end: Instant) -> Result<Vec<u32
 
 /// One request for a reset, as a Realm client sends it.
 pub fn ask(number: u64) -> String {
-    let body = format!(r#"{{"provider_id":"u{number:016x}@example.org","data":{{"action":"reset_password"}}}}"#);
+    let body =
+        format!(r#"{{"provider_id":"u{number:016x}@example.org","data":{{"action":"reset_password"}}}}"#);
     format!(
         "POST /auth/password/updateAccount HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\
          Content-Type: application/json;charset=utf-8\r\nContent-Length: {}\r\n\r\n{body}",
@@ -66,7 +67,9 @@ pub async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {
         let Some(head) = text.find("\r\n\r\n") else { continue };
         let length = text[..head]
             .lines()
-            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse::<usize>().ok())
+            .find_map(|line| {
+                line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse::<usize>().ok()
+            })
             .context("an answer without Content-Length")?;
         if filled >= head + 4 + length {
             if !text.starts_with("HTTP/1.1 200") {

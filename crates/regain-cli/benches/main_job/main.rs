@@ -24,7 +24,9 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", kind, directory] => servers::serve(Kind::of(kind)?, directory.as_ref()),
-        ["load", port, connections, seconds] => load::run(port.parse()?, connections.parse()?, seconds.parse()?),
+        ["load", port, connections, seconds] => {
+            load::run(port.parse()?, connections.parse()?, seconds.parse()?)
+        }
         ["size"] => size(),
         ["latency"] => latency::run(),
         ["requests"] => requests(),
@@ -63,7 +65,11 @@ fn size() -> Result<()> {
     println!("size of the binary: {:.1} MiB", std::fs::metadata(binary)?.len() as f64 / (1 << 20) as f64);
     let weight = servers::weigh(binary)?;
     println!("first start to ready (keys made): {} ms", weight.first_start.as_millis());
-    println!("later starts to ready (median of {}): {} ms", weight.later_starts.len(), weight.median_start().as_millis());
+    println!(
+        "later starts to ready (median of {}): {} ms",
+        weight.later_starts.len(),
+        weight.median_start().as_millis()
+    );
     println!("resident memory when idle: {:.1} MiB", weight.idle_kib as f64 / 1024.0);
     Ok(())
 }

@@ -20,7 +20,12 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| | per second, median [min–max] | × {}, median | × {}, median |", self.names[0], self.names[self.names.len() - 1])?;
+        writeln!(
+            f,
+            "| | per second, median [min–max] | × {}, median | × {}, median |",
+            self.names[0],
+            self.names[self.names.len() - 1]
+        )?;
         writeln!(f, "|---|---|---|---|")?;
         for (i, name) in self.names.iter().enumerate() {
             let rates = sorted(self.rounds.iter().map(|round| round[i]));

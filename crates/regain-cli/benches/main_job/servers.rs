@@ -76,8 +76,10 @@ impl Server {
 
     /// Requests a second that were answered 200.
     pub fn load(&self, connections: usize, run: Duration) -> Result<f64> {
-        let arguments = ["load".to_owned(), self.port.to_string(), connections.to_string(), run.as_secs().to_string()];
-        let output = Command::new(std::env::current_exe()?).args(arguments).stderr(Stdio::inherit()).output()?;
+        let arguments =
+            ["load".to_owned(), self.port.to_string(), connections.to_string(), run.as_secs().to_string()];
+        let output =
+            Command::new(std::env::current_exe()?).args(arguments).stderr(Stdio::inherit()).output()?;
         let text = String::from_utf8(output.stdout)?;
         let accepted: f64 = text.split_whitespace().next().context("the load failed")?.parse()?;
         Ok(accepted / run.as_secs_f64())
@@ -93,7 +95,8 @@ impl Drop for Server {
 
 /// The settings of the servers: no limits, all mail into a mailbox.
 pub fn config(directory: &Path) -> Result<Config> {
-    let limits = Limits { sign_in: None, register: None, mail: None, token_guesses: None, ..Limits::default() };
+    let limits =
+        Limits { sign_in: None, register: None, mail: None, token_guesses: None, ..Limits::default() };
     let limits = Limits { waiting_letters: None, ..limits };
     let connection = Settings::parse("smtp://127.0.0.1:25")?;
     let email = EmailHandlerConfig::new(connection, Sender::parse("bench@example.org")?);
@@ -116,8 +119,13 @@ pub fn serve(kind: Kind, directory: &Path) -> Result<()> {
             println!("{port}");
             std::io::stdout().flush()
         };
-        let database = Options { one_transaction_per_step: matches!(kind, Kind::Single), ..Options::default() };
-        let open = async || Regain::open_with(&config(directory)?, Delivery::Mailbox(Mailbox::default()), database).await.context("regain");
+        let database =
+            Options { one_transaction_per_step: matches!(kind, Kind::Single), ..Options::default() };
+        let open = async || {
+            Regain::open_with(&config(directory)?, Delivery::Mailbox(Mailbox::default()), database)
+                .await
+                .context("regain")
+        };
         let limits = ServerLimits::default();
         match kind {
             Kind::Null => {

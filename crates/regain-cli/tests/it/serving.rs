@@ -66,8 +66,9 @@ fn dev_runs_on_nothing_and_shows_the_mail() {
     let server = place.start(&["dev"], &[("REGAIN_PORT", "0")]);
     let url = format!("http://127.0.0.1:{}", server.port);
     assert!(server.says("Mailbox").ends_with(&format!("{url}/dev/mailbox")));
-    let body = server.says("    -d '");
-    let body = body.trim().trim_start_matches("-d '").trim_end_matches('\'');
+    let curl = server.says("  curl ");
+    let (_, body) = curl.split_once("-d '").unwrap();
+    let body = body.trim_end_matches('\'');
     let (status, answer) = server.request("POST", "/auth", body);
     assert_eq!(status, 200, "{answer}");
     for path in ["/", "/dev/mailbox", "/dev/mailbox/messages", "/reset-password"] {

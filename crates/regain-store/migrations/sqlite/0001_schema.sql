@@ -99,12 +99,14 @@ CREATE TABLE revoked_sessions (
 
 CREATE INDEX revoked_sessions_expires ON revoked_sessions (expires);
 
--- Who did what when: never an address, a client's address or a token.
+-- What happened to which account or letter when: never an address, a client's address or a token.
 CREATE TABLE audit (
     id      INTEGER PRIMARY KEY NOT NULL,
     at      INTEGER NOT NULL,
-    account TEXT NOT NULL,
-    event   TEXT NOT NULL
+    event   TEXT NOT NULL,
+    account TEXT,
+    letter  BLOB CHECK (length(letter) = 16),
+    CHECK (account IS NOT NULL OR letter IS NOT NULL)
 ) STRICT;
 
 CREATE INDEX audit_at ON audit (at);

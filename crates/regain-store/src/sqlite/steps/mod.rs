@@ -84,7 +84,14 @@ fn end_letters_of(
     .map(drop)
 }
 
-/// Writes down who did what when, without an address or a token.
+/// Writes down what an operator did to a letter.
+fn audit_letter(c: &Connection, letter: &LetterId, event: &str, now: Timestamp) -> rusqlite::Result<()> {
+    c.prepare_cached("INSERT INTO audit (at, letter, event) VALUES (?1, ?2, ?3)")?
+        .execute((now.as_millis(), letter.as_bytes(), event))
+        .map(drop)
+}
+
+/// Writes down what happened to an account, without an address or a token.
 fn audit(c: &Connection, account: &AccountId, event: &str, now: Timestamp) -> rusqlite::Result<()> {
     c.prepare_cached("INSERT INTO audit (at, account, event) VALUES (?1, ?2, ?3)")?
         .execute((now.as_millis(), account.as_str(), event))

@@ -4,7 +4,7 @@ use regain_core::store::{Retention, Retried};
 use regain_core::{LetterId, LetterState, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{count, insert_replacement};
+use super::{audit_letter, count, insert_replacement};
 
 /// Hastens a waiting letter, or posts another in place of a closed one.
 pub(crate) fn retry(
@@ -24,11 +24,13 @@ pub(crate) fn retry(
         Some(LetterState::Waiting) => {
             c.prepare_cached("UPDATE letters SET due = ?2 WHERE id = ?1")?
                 .execute((id.as_bytes(), now.as_millis()))?;
+            audit_letter(c, id, "letter_hastened", now)?;
             Ok(Retried::Hastened)
         }
         Some(_) => {
             // The account is looked up anew: it may have come, or gone, since.
             insert_replacement(c, id, replacement, None, Some(deadline), now)?;
+            audit_letter(c, id, "letter_replaced", now)?;
             Ok(Retried::Replaced)
         }
     }
@@ -42,6 +44,9 @@ pub(crate) fn drop_letter(c: &Connection, id: &LetterId, now: Timestamp) -> rusq
              WHERE id = ?1 AND state = 'waiting'",
         )?
         .execute((id.as_bytes(), now.as_millis()))?;
+    if changed > 0 {
+        audit_letter(c, id, "letter_dropped", now)?;
+    }
     Ok(changed > 0)
 }
 

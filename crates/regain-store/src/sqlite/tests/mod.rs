@@ -1,5 +1,6 @@
 //! What the contract cannot ask for: sharing transactions, failing, opening, and what stands in the files.
 
+mod audit;
 mod failing;
 mod files;
 mod grouping;

@@ -1,0 +1,39 @@
+//! What is written down of who did what.
+
+use regain_core::store::LetterFilter;
+use regain_core::testing::contract::fixture::{ANN, HOUR, new_account};
+use regain_core::{LetterId, OsRng, Purpose, Store};
+
+use super::Scene;
+
+#[tokio::test]
+async fn what_owners_and_operators_do_is_written_down_without_addresses() {
+    let scene = Scene::new();
+    let fixture = scene.fixture();
+    fixture.account(ANN).await;
+    scene.store.register(new_account(ANN), None, fixture.now()).await.unwrap();
+    fixture.post(Purpose::Reset, ANN).await;
+    let all = LetterFilter { state: None, purpose: None, before: None, limit: 1 };
+    let letter = scene.store.letters(all).await.unwrap().remove(0).id;
+    let new = || LetterId::new(fixture.now(), &OsRng).unwrap();
+    scene.store.retry(letter, new(), HOUR, fixture.now()).await.unwrap();
+    scene.store.drop_letter(letter, fixture.now()).await.unwrap();
+    scene.store.retry(letter, new(), HOUR, fixture.now()).await.unwrap();
+    let token = fixture.deliver_one().await;
+    assert!(fixture.reset(token, "new").await);
+    let outside = scene.outside();
+    let mut rows = outside.prepare("SELECT event, account, letter FROM audit ORDER BY id").unwrap();
+    let events: Vec<String> = rows.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(
+        events,
+        [
+            "registered",
+            "registered_again",
+            "letter_hastened",
+            "letter_dropped",
+            "letter_replaced",
+            "password_reset"
+        ]
+    );
+    assert_eq!(scene.count("audit WHERE account LIKE '%@%'"), 0);
+}
