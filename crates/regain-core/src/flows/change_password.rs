@@ -2,10 +2,9 @@
 
 use crate::account::{Account, AccountId};
 use crate::caller::Caller;
-use crate::flows::Trouble;
 use crate::flows::session::Authenticated;
+use crate::flows::{Trouble, password_changed};
 use crate::hashing::Verdict;
-use crate::letter::{Notice, Purpose};
 use crate::outbox::repeats::NOTICES_IF_UNCONFIRMED;
 use crate::password::{Password, PasswordRefusal};
 use crate::service::Service;
@@ -79,13 +78,7 @@ pub async fn change(
     }
     let hash = service.hashing.hash(new).await.map_err(Trouble::from)?;
     let now = service.now();
-    let notice = match service.policy.mail {
-        true => Some(
-            Notice::of(caller, service.policy.lifetime(Purpose::PasswordChanged), now, &*service.rng)
-                .map_err(Trouble::from)?,
-        ),
-        false => None,
-    };
+    let notice = password_changed(service, caller, now)?;
     let change = PasswordChange {
         account: target.id.clone(),
         new: hash,

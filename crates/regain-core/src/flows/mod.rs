@@ -12,10 +12,23 @@ pub mod sign_in;
 #[cfg(test)]
 mod tests;
 
+use crate::caller::Caller;
+use crate::clock::Timestamp;
 use crate::hashing::HashError;
+use crate::letter::{Notice, Purpose};
 use crate::limits::RetryAfter;
 use crate::rng::NoRandomness;
+use crate::service::Service;
 use crate::store::StoreError;
+
+/// The letter that tells an owner that the password was changed; `None` where no mail is configured.
+fn password_changed(service: &Service, caller: &Caller, now: Timestamp) -> Result<Option<Notice>, Trouble> {
+    if !service.policy.mail {
+        return Ok(None);
+    }
+    let lifetime = service.policy.lifetime(Purpose::PasswordChanged);
+    Ok(Some(Notice::of(caller, lifetime, now, &*service.rng)?))
+}
 
 /// What can go wrong in any flow, apart from what it is about.
 #[derive(Debug, thiserror::Error)]

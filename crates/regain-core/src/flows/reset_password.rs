@@ -3,8 +3,8 @@
 //! Between the two the courier mails the link, see [`crate::outbox::courier`].
 
 use crate::caller::Caller;
-use crate::flows::Trouble;
-use crate::letter::{NewLetter, Notice, Purpose};
+use crate::flows::{Trouble, password_changed};
+use crate::letter::{NewLetter, Purpose};
 use crate::name::Name;
 use crate::outbox::repeats::Repeats;
 use crate::password::{Password, PasswordRefusal};
@@ -93,13 +93,7 @@ pub async fn complete(
     service.policy.password.check(new)?;
     let new = service.hashing.hash(new).await.map_err(Trouble::from)?;
     let now = service.now();
-    let notice = match service.policy.mail {
-        true => Some(
-            Notice::of(caller, service.policy.lifetime(Purpose::PasswordChanged), now, &*service.rng)
-                .map_err(Trouble::from)?,
-        ),
-        false => None,
-    };
+    let notice = password_changed(service, caller, now)?;
     let reset = CompleteReset { token: token.hash(), new, notice };
     match service.store.complete_reset(reset, now).await.map_err(Trouble::from)? {
         Some(account) => {
