@@ -46,6 +46,7 @@ pub mod app;
 pub mod config;
 pub mod courier;
 pub mod dev;
+mod escape;
 pub mod http;
 pub mod keys;
 pub mod mail;

@@ -1,5 +1,6 @@
 //! The pages as HTML. Everything that is not written here is escaped: a subject or an address may be hostile.
 
+use crate::escape::push_html;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -104,15 +105,6 @@ fn shell(title: &str, app_name: &str, script: &str, body: &str) -> String {
 /// Text as it may stand in an element or a quoted attribute.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(c),
-        }
-    }
+    text.chars().for_each(|c| push_html(c, &mut out));
     out
 }

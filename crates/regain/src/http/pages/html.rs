@@ -1,6 +1,8 @@
-//! The one place where text becomes HTML.
+//! Pages put together from markup that is ours and text that is not.
 //!
 //! Invariant: whatever is not a literal of this program is escaped, since [`Html::raw`] takes nothing else.
+
+use crate::escape::push_html;
 
 /// A piece of HTML.
 #[derive(Default)]
@@ -15,20 +17,7 @@ impl Html {
 
     /// Adds text, fit for an element's content and for a value in double quotes.
     pub(super) fn text(mut self, text: &str) -> Self {
-        let mut rest = text;
-        while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
-            let (plain, special) = rest.split_at(at);
-            self.0.push_str(plain);
-            self.0.push_str(match special.as_bytes().first() {
-                Some(b'&') => "&amp;",
-                Some(b'<') => "&lt;",
-                Some(b'>') => "&gt;",
-                Some(b'"') => "&quot;",
-                _ => "&#39;",
-            });
-            rest = special.get(1..).unwrap_or_default();
-        }
-        self.0.push_str(rest);
+        text.chars().for_each(|c| push_html(c, &mut self.0));
         self
     }
 

@@ -7,6 +7,7 @@ use regain_core::caller::is_invisible;
 use regain_core::{Address, UserAgent};
 
 use super::{Part, Placeholder};
+use crate::escape::push_html;
 use crate::mail::agent;
 
 /// What is put in place of the placeholders. No `Debug`: it holds a token.
@@ -47,13 +48,9 @@ impl Values<'_> {
 /// Writes a value without control, direction and hidden characters, escaped in HTML.
 fn write_clean(value: &str, part: Part, out: &mut String) {
     for c in value.chars().filter(|c| !is_invisible(*c)) {
-        match (part, c) {
-            (Part::Html, '&') => out.push_str("&amp;"),
-            (Part::Html, '<') => out.push_str("&lt;"),
-            (Part::Html, '>') => out.push_str("&gt;"),
-            (Part::Html, '"') => out.push_str("&quot;"),
-            (Part::Html, '\'') => out.push_str("&#39;"),
-            _ => out.push(c),
+        match part {
+            Part::Html => push_html(c, out),
+            Part::Subject | Part::Text => out.push(c),
         }
     }
 }
