@@ -20,6 +20,7 @@ use crate::rng::{self, Rng};
 pub const MAX_WAITING: usize = 64;
 /// How long a thread keeps its block array without work.
 const IDLE: Duration = Duration::from_secs(60);
+const SALT_BYTES: usize = 16;
 const OUTPUT_BYTES: usize = 32;
 
 /// The cost of one hash.
@@ -89,10 +90,10 @@ struct QueueState {
 }
 
 impl HashPool {
-    /// Starts one thread a core. Hashes a random dummy password once, so that unknown names cost what known ones do.
+    /// Starts one thread a core, with a dummy hash so that unknown names cost what known ones do.
     ///
     /// # Errors
-    /// When there is no randomness, no memory or no thread to be had.
+    /// When there is no randomness or no thread to be had.
     pub fn start(cost: HashCost, rng: Arc<dyn Rng>) -> Result<Self, HashError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let queue = Arc::new(Queue::default());
@@ -103,8 +104,7 @@ impl HashPool {
                 .spawn(move || queue.work())
                 .map_err(|_| HashError::Failed)?;
         }
-        let secret = rng::bytes::<32>(&*rng).map_err(|_| HashError::Failed)?;
-        let dummy = hash(&secret, cost, &*rng, &mut Vec::new())?;
+        let dummy = dummy(cost, &*rng)?;
         Ok(Self { queue, rng, cost, dummy })
     }
 
@@ -205,21 +205,35 @@ fn hash(
     rng: &dyn Rng,
     blocks: &mut Vec<Block>,
 ) -> Result<PasswordHash, HashError> {
-    let salt: [u8; 16] = rng::bytes(rng).map_err(|_| HashError::Failed)?;
-    let params =
-        Params::new(cost.memory_kib, cost.passes, 1, Some(OUTPUT_BYTES)).map_err(|_| HashError::Failed)?;
+    let salt: [u8; SALT_BYTES] = rng::bytes(rng).map_err(|_| HashError::Failed)?;
+    let params = params(cost)?;
     let output = argon2id(password, &salt, &params, OUTPUT_BYTES, blocks)?;
+    written(&params, &salt, &output)
+}
+
+/// A hash of no password: random where others have a result, so comparing with it costs the same and never matches.
+fn dummy(cost: HashCost, rng: &dyn Rng) -> Result<PasswordHash, HashError> {
+    let salt: [u8; SALT_BYTES] = rng::bytes(rng).map_err(|_| HashError::Failed)?;
+    let output: [u8; OUTPUT_BYTES] = rng::bytes(rng).map_err(|_| HashError::Failed)?;
+    written(&params(cost)?, &salt, &output)
+}
+
+fn params(cost: HashCost) -> Result<Params, HashError> {
+    Params::new(cost.memory_kib, cost.passes, 1, Some(OUTPUT_BYTES)).map_err(|_| HashError::Failed)
+}
+
+fn written(params: &Params, salt: &[u8], output: &[u8]) -> Result<PasswordHash, HashError> {
     let text = || -> phc::Result<String> {
-        let mut written = ParamsString::new();
-        written.add_decimal("m", params.m_cost())?;
-        written.add_decimal("t", params.t_cost())?;
-        written.add_decimal("p", params.p_cost())?;
+        let mut costs = ParamsString::new();
+        costs.add_decimal("m", params.m_cost())?;
+        costs.add_decimal("t", params.t_cost())?;
+        costs.add_decimal("p", params.p_cost())?;
         Ok(phc::PasswordHash {
             algorithm: Ident::new("argon2id")?,
             version: Some(Version::V0x13.into()),
-            params: written,
-            salt: Some(Salt::new(&salt)?),
-            hash: Some(Output::new(&output)?),
+            params: costs,
+            salt: Some(Salt::new(salt)?),
+            hash: Some(Output::new(output)?),
         }
         .to_string())
     };

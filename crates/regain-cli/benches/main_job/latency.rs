@@ -16,7 +16,7 @@ use crate::{load, servers};
 const REQUESTS: usize = 400;
 const EVERY: Duration = Duration::from_millis(50);
 
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut times = runtime.block_on(measure())?;
     times.sort_unstable();

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Runs the load and prints `accepted p50_us p99_us`: requests answered 200 in the time, and how long an answer took.
-pub fn run(port: u16, connections: usize, seconds: u64) -> Result<()> {
+pub(crate) fn run(port: u16, connections: usize, seconds: u64) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let next = Arc::new(AtomicU64::new(u64::from(std::process::id()) << 32));
@@ -44,7 +44,7 @@ async fn client(port: u16, next: Arc<AtomicU64>, end: Instant) -> Result<Vec<u32
 }
 
 /// One request for a reset, as a Realm client sends it.
-pub fn ask(number: u64) -> String {
+pub(crate) fn ask(number: u64) -> String {
     let body =
         format!(r#"{{"provider_id":"u{number:016x}@example.org","data":{{"action":"reset_password"}}}}"#);
     format!(
@@ -55,7 +55,7 @@ pub fn ask(number: u64) -> String {
 }
 
 /// Reads one whole answer and insists on 200.
-pub async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {
+pub(crate) async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {
     let mut filled = 0;
     loop {
         let read = stream.read(&mut buffer[filled..]).await?;

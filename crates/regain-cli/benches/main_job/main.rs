@@ -3,6 +3,8 @@
 //! Everything runs on one machine: servers and load are processes of their own, and what is compared runs interleaved,
 //! round by round, so that a noisy neighbour hits all alike. Ratios within a round are what counts.
 
+#![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
+
 mod latency;
 mod load;
 mod report;

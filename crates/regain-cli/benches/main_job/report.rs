@@ -3,17 +3,17 @@
 use std::fmt;
 
 /// One column for each thing compared, one row a round.
-pub struct Table {
+pub(crate) struct Table {
     names: Vec<&'static str>,
     rounds: Vec<Vec<f64>>,
 }
 
 impl Table {
-    pub fn new(names: impl IntoIterator<Item = &'static str>) -> Self {
+    pub(crate) fn new(names: impl IntoIterator<Item = &'static str>) -> Self {
         Self { names: names.into_iter().collect(), rounds: Vec::new() }
     }
 
-    pub fn add(&mut self, round: Vec<f64>) {
+    pub(crate) fn add(&mut self, round: Vec<f64>) {
         self.rounds.push(round);
     }
 }

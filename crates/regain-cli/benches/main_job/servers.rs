@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What is behind the port.
 #[derive(Clone, Copy)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The accept loop and a handler that reads the body, parses the JSON and answers `{}`.
     Null,
     /// Regain, without its courier.
@@ -35,7 +35,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Null => "null handler",
             Kind::Grouped => "regain",
@@ -44,23 +44,23 @@ impl Kind {
         }
     }
 
-    pub fn of(name: &str) -> Result<Self> {
+    pub(crate) fn of(name: &str) -> Result<Self> {
         let kinds = [Kind::Null, Kind::Grouped, Kind::GroupedWithCourier, Kind::Single];
         kinds.into_iter().find(|k| k.name() == name).context("a kind of server")
     }
 }
 
 /// A server process; ends when it is dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     // Closing it tells the child to end.
     _stdin: ChildStdin,
-    pub port: u16,
+    pub(crate) port: u16,
     _directory: tempfile::TempDir,
 }
 
 impl Server {
-    pub fn start(kind: Kind) -> Result<Self> {
+    pub(crate) fn start(kind: Kind) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve", kind.name()])
@@ -75,7 +75,7 @@ impl Server {
     }
 
     /// Requests a second that were answered 200.
-    pub fn load(&self, connections: usize, run: Duration) -> Result<f64> {
+    pub(crate) fn load(&self, connections: usize, run: Duration) -> Result<f64> {
         let arguments =
             ["load".to_owned(), self.port.to_string(), connections.to_string(), run.as_secs().to_string()];
         let output =
@@ -94,7 +94,7 @@ impl Drop for Server {
 }
 
 /// The settings of the servers: no limits, all mail into a mailbox.
-pub fn config(directory: &Path) -> Result<Config> {
+pub(crate) fn config(directory: &Path) -> Result<Config> {
     let limits =
         Limits { sign_in: None, register: None, mail: None, token_guesses: None, ..Limits::default() };
     let limits = Limits { waiting_letters: None, ..limits };
@@ -109,7 +109,7 @@ pub fn config(directory: &Path) -> Result<Config> {
 }
 
 /// What a server process does: prints its port, and serves until its standard input is closed.
-pub fn serve(kind: Kind, directory: &Path) -> Result<()> {
+pub(crate) fn serve(kind: Kind, directory: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -155,14 +155,14 @@ async fn null(body: Bytes) -> ([(header::HeaderName, &'static str); 1], &'static
 }
 
 /// What the program weighs.
-pub struct Weight {
-    pub first_start: Duration,
-    pub later_starts: Vec<Duration>,
-    pub idle_kib: u64,
+pub(crate) struct Weight {
+    pub(crate) first_start: Duration,
+    pub(crate) later_starts: Vec<Duration>,
+    pub(crate) idle_kib: u64,
 }
 
 impl Weight {
-    pub fn median_start(&self) -> Duration {
+    pub(crate) fn median_start(&self) -> Duration {
         let mut times = self.later_starts.clone();
         times.sort_unstable();
         times[times.len() / 2]
@@ -170,7 +170,7 @@ impl Weight {
 }
 
 /// Starts the real program as an operator does and looks at it.
-pub fn weigh(binary: &str) -> Result<Weight> {
+pub(crate) fn weigh(binary: &str) -> Result<Weight> {
     let directory = tempfile::tempdir()?;
     let start = || -> Result<(Child, Duration)> {
         let begin = Instant::now();

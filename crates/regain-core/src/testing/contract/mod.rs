@@ -1,4 +1,4 @@
-//! The contract of [`Store`](crate::Store), clause by clause. One list for all adapters, in [`store_contract!`].
+//! The contract of [`Store`](crate::Store), clause by clause. One list for all adapters, in [`store_contract!`](crate::store_contract).
 
 pub mod accounts;
 pub mod claims;
