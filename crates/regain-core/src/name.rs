@@ -142,7 +142,9 @@ fn is_local_part(local: &str) -> bool {
             c.is_alphanumeric()
         }
     };
+    // What looks like an encoded word (RFC 2047) would be read as another address by who shows the header.
     (1..=MAX_LOCAL_BYTES).contains(&local.len())
+        && !local.contains("=?")
         && local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
 }
 
@@ -234,6 +236,7 @@ mod tests {
             "list:a@x.org;",
             "a\u{202e}@x.org",
             "=?utf-8?q?a?=b@[x]",
+            "=?utf-8?q?victim?=@x.org",
         ] {
             assert_eq!(address(bad), None, "{bad}");
         }

@@ -25,7 +25,8 @@ pub trait Store: Send + Sync + 'static {
 
     // Accounts and sessions
 
-    /// Adds an account and posts its confirmation letter, both or neither.
+    /// Adds an account and posts its confirmation letter, both or neither. Forgets letters that were dropped because the
+    /// account was not there.
     async fn register(
         &self,
         account: NewAccount,
@@ -308,9 +309,10 @@ pub enum Outcome {
         /// What the relay said.
         reply: Option<String>,
     },
-    /// Given back as it was: the relay's fault or the courier is stopping. This attempt does not count.
+    /// Given back: this attempt does not count. Unattempted as it was; after a fault of the relay behind those that wait,
+    /// so that the next probe is another letter.
     Released {
-        /// Why, where there was an attempt.
+        /// What the relay's fault was; `None` where there was no attempt.
         error: Option<String>,
     },
 }

@@ -16,6 +16,9 @@ pub enum RegisterError {
     /// The password does not do. Checked before the name, so that it tells nothing of the name.
     #[error(transparent)]
     Password(#[from] PasswordRefusal),
+    /// Only a confirmed account gets a session, and this name is no address that could be.
+    #[error("must be a mail address")]
+    NoAddress,
     /// Another has that name.
     #[error("the name is taken")]
     NameTaken,
@@ -44,6 +47,9 @@ pub async fn register(
     let now = service.now();
     service.limiter.register(caller.ip, now).map_err(Trouble::from)?;
     service.policy.password.check(password)?;
+    if service.policy.require_confirmation && name.address().is_none() {
+        return Err(RegisterError::NoAddress);
+    }
     let hash = service.hashing.hash(password).await.map_err(Trouble::from)?;
     let now = service.now();
     let id = AccountId::random(&*service.rng).map_err(Trouble::from)?;

@@ -42,7 +42,8 @@ pub async fn sign_in(
 
 /// Signs in, or registers where nobody has that name: what ROS clients mean by leaving `register` out.
 ///
-/// A password below policy registers nobody, and the answer is that of a wrong password.
+/// A password below policy registers nobody, and the answer is that of a wrong password. Nor does this register where
+/// addresses must be confirmed first: an answer for an unknown name must not differ from that for a wrong password.
 ///
 /// # Errors
 /// See [`SignInError`].
@@ -55,7 +56,9 @@ pub async fn sign_in_or_register(
 ) -> Result<SignedSession, SignInError> {
     may_try(service, caller, name)?;
     let account = service.store.account_by_name(name.key()).await.map_err(Trouble::from)?;
-    let may_register = service.policy.register_by_login && service.policy.password.check(password).is_ok();
+    let policy = &service.policy;
+    let may_register =
+        policy.register_by_login && !policy.require_confirmation && policy.password.check(password).is_ok();
     if account.is_some() || !may_register {
         return open_with_password(service, name, account, password, app).await;
     }
@@ -64,7 +67,9 @@ pub async fn sign_in_or_register(
         Err(RegisterError::MustConfirm) => Err(SignInError::MustConfirm),
         Err(RegisterError::Trouble(trouble)) => Err(trouble.into()),
         // Registered by another request in between; the client may sign in with its next one.
-        Err(RegisterError::NameTaken | RegisterError::Password(_)) => Err(SignInError::InvalidCredentials),
+        Err(RegisterError::NameTaken | RegisterError::NoAddress | RegisterError::Password(_)) => {
+            Err(SignInError::InvalidCredentials)
+        }
     }
 }
 

@@ -329,6 +329,22 @@ async fn with_confirmation_required_new_and_taken_names_look_alike() {
 }
 
 #[tokio::test]
+async fn with_confirmation_required_signing_in_registers_nobody_and_names_are_addresses() {
+    let desk = under(Policy { require_confirmation: true, ..Policy::default() });
+    assert!(matches!(desk.register(ANN, OLD).await, Err(RegisterError::MustConfirm)));
+    for name in [ANN, "unknown@example.org"] {
+        let name = desk.service.name(name).unwrap();
+        let answer =
+            sign_in::sign_in_or_register(&desk.service, &desk.caller, &name, &secret(NEW), &AppId::default())
+                .await;
+        assert!(matches!(answer, Err(SignInError::InvalidCredentials)));
+    }
+    let unknown = desk.service.name("unknown@example.org").unwrap();
+    assert!(desk.service.store.account_by_name(unknown.key()).await.unwrap().is_none());
+    assert!(matches!(desk.register("ann", OLD).await, Err(RegisterError::NoAddress)));
+}
+
+#[tokio::test]
 async fn a_disabled_account_can_do_nothing_and_looks_like_none() {
     let store = Arc::new(MemoryStore::default());
     let desk = Desk::over(store.clone());
@@ -422,6 +438,76 @@ async fn a_relays_fault_costs_no_attempt_and_one_probe_goes_first() {
     let filter = LetterFilter { state: Some(LetterState::Sent), purpose: None, before: None, limit: 10 };
     let letters = desk.service.store.letters(filter).await.unwrap();
     assert!(letters.iter().all(|l| l.attempts == 1), "no letter was charged for the relay");
+}
+
+/// A relay that is at fault whenever it gets a mail to Ann, or refuses some domains by policy, and takes all others.
+#[derive(Default)]
+struct Dislikes {
+    refused_domains: Vec<&'static str>,
+    accepted: std::sync::Mutex<Vec<String>>,
+}
+
+#[async_trait::async_trait]
+impl crate::mailer::Mailer for Dislikes {
+    async fn deliver(&self, parcel: crate::Parcel) -> Result<crate::Receipt, DeliveryError> {
+        if parcel.to.as_str() == ANN {
+            return Err(DeliveryError::Relay { reason: "data: 554".to_owned(), permanent: true });
+        }
+        if self.refused_domains.contains(&parcel.to.domain()) {
+            let (reason, kind) = ("rcpt: 550 5.7.1".to_owned(), LaterKind::Policy);
+            return Err(DeliveryError::Later { reason, reply: None, kind });
+        }
+        self.accepted.lock().unwrap().push(parcel.to.as_str().to_owned());
+        Ok(crate::Receipt { reply: "250 taken".to_owned() })
+    }
+}
+
+#[tokio::test]
+async fn a_letter_at_which_the_relay_fails_does_not_hold_up_the_others() {
+    let desk = desk();
+    let relay = Arc::new(Dislikes::default());
+    let courier = Courier::new(desk.service.clone(), relay.clone());
+    desk.register(ANN, OLD).await.unwrap();
+    for i in 0..5 {
+        desk.advance(SECOND);
+        desk.register(&format!("a{i}@example.org"), OLD).await.unwrap();
+    }
+    for _ in 0..20 {
+        desk.advance(SECOND);
+        while courier.step(1).await.unwrap() > 0 {}
+    }
+    assert_eq!(relay.accepted.lock().unwrap().len(), 5);
+    desk.register("later@example.org", OLD).await.unwrap();
+    assert_eq!(
+        courier.step(10).await.unwrap(),
+        1,
+        "the relay is open, and the letter that it dislikes waits"
+    );
+    let filter = LetterFilter { state: Some(LetterState::Waiting), purpose: None, before: None, limit: 10 };
+    let waiting = desk.service.store.letters(filter).await.unwrap();
+    assert!(waiting.len() == 1 && waiting[0].attempts >= 1, "in the end it was charged");
+}
+
+#[tokio::test]
+async fn domains_that_are_refused_do_not_hold_up_the_others() {
+    let desk = desk();
+    let refused_domains = vec!["b0.org", "b1.org", "b2.org", "b3.org", "b4.org", "b5.org"];
+    let relay = Arc::new(Dislikes { refused_domains: refused_domains.clone(), ..Dislikes::default() });
+    let courier = Courier::new(desk.service.clone(), relay.clone());
+    for domain in refused_domains {
+        desk.register(&format!("x@{domain}"), OLD).await.unwrap();
+        desk.advance(SECOND);
+        while courier.step(10).await.unwrap() > 0 {}
+    }
+    assert!(courier.relay_fault().is_some());
+    for i in 0..5 {
+        desk.register(&format!("a{i}@example.org"), OLD).await.unwrap();
+    }
+    for _ in 0..60 {
+        desk.advance(SECOND);
+        while courier.step(10).await.unwrap() > 0 {}
+    }
+    assert_eq!(relay.accepted.lock().unwrap().len(), 5);
 }
 
 #[tokio::test]

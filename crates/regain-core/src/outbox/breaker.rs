@@ -1,13 +1,17 @@
 //! The breaker before a relay: after a fault of the relay nothing is tried but one letter at a time, ever more
 //! rarely, until one is accepted. No letter is charged an attempt for it.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::letter::LetterId;
 use crate::rng::{self, NoRandomness, Rng};
 
 /// A relay that refuses recipients of so many domains in a row by policy refuses everybody.
 const POLICY_REFUSALS: usize = 3;
+/// Refused domains that are remembered, so that probes go to others.
+const DOMAINS: usize = 256;
 
 /// What a relay may be given now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +24,9 @@ pub enum Admission {
     Rest(Timestamp),
 }
 
+/// Letters that are remembered for a fault of the relay. Enough to find a poisonous one; a long outage fills it.
+const SUSPECTS: usize = 256;
+
 /// How the relay has answered of late.
 #[derive(Debug, Default)]
 pub struct Breaker {
@@ -27,6 +34,10 @@ pub struct Breaker {
     rest_until: Option<Timestamp>,
     reason: Option<String>,
     refused_domains: Vec<String>,
+    /// Letters at which the relay failed since it last accepted one.
+    suspects: VecDeque<LetterId>,
+    /// Letters at which it failed before it accepted others: the fault may be theirs after all.
+    blamed: VecDeque<LetterId>,
 }
 
 impl Breaker {
@@ -51,13 +62,32 @@ impl Breaker {
 
     /// It accepted a mail.
     pub fn accepted(&mut self) {
-        *self = Self::default();
+        let mut blamed = std::mem::take(&mut self.blamed);
+        self.suspects.drain(..).for_each(|letter| remember(&mut blamed, letter));
+        *self = Self { blamed, ..Self::default() };
     }
 
     /// It answered for one letter's sake, by putting it off or refusing it: it works, though it accepted nothing.
     pub fn answered(&mut self) {
-        let refused_domains = std::mem::take(&mut self.refused_domains);
-        *self = Self { refused_domains, ..Self::default() };
+        self.faults = 0;
+        self.rest_until = None;
+        self.reason = None;
+    }
+
+    /// It failed at `letter`. `false` where it has failed at this letter before and accepted others since: then the
+    /// fault is the letter's own, which must not hold up the others again.
+    pub fn is_to_blame(&mut self, letter: LetterId) -> bool {
+        let is_to_blame = !self.blamed.contains(&letter);
+        remember(&mut self.suspects, letter);
+        is_to_blame
+    }
+
+    /// Whether a letter can tell if the relay has recovered: one that it did not fail at of late, to a domain that it
+    /// has not just refused.
+    pub fn is_good_probe(&self, letter: LetterId, domain: &str) -> bool {
+        !self.suspects.contains(&letter)
+            && !self.blamed.contains(&letter)
+            && !self.refused_domains.iter().any(|refused| refused == domain)
     }
 
     /// It is at fault. A permanent fault (5xx: login, configuration) rests longer: 5 s × 2ⁿ up to 5 minutes, else
@@ -95,13 +125,23 @@ impl Breaker {
         now: Timestamp,
         rng: &dyn Rng,
     ) -> Result<(), NoRandomness> {
-        if !self.refused_domains.iter().any(|d| d == domain) && self.refused_domains.len() < POLICY_REFUSALS {
+        if !self.refused_domains.iter().any(|d| d == domain) && self.refused_domains.len() < DOMAINS {
             self.refused_domains.push(domain.to_owned());
         }
         if self.refused_domains.len() >= POLICY_REFUSALS {
-            self.failed(reason, true, now, rng)?;
+            // Perhaps it refuses these domains alone: the next probe is to another, and soon.
+            self.failed(reason, false, now, rng)?;
         }
         Ok(())
+    }
+}
+
+fn remember(letters: &mut VecDeque<LetterId>, letter: LetterId) {
+    if !letters.contains(&letter) {
+        letters.push_back(letter);
+    }
+    if letters.len() > SUSPECTS {
+        letters.pop_front();
     }
 }
 
@@ -144,6 +184,32 @@ mod tests {
         assert_eq!(breaker.admission(T0), Admission::Open);
         breaker.refused_by_policy("c.org", "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
         assert!(matches!(breaker.admission(T0), Admission::Rest(_)));
+    }
+
+    #[test]
+    fn a_letter_that_fails_again_after_others_got_through_is_at_fault_itself() {
+        let (poison, fine) = (LetterId::from_bytes([1; 16]), LetterId::from_bytes([2; 16]));
+        let mut breaker = Breaker::new();
+        assert!(breaker.is_to_blame(poison) && breaker.is_to_blame(poison), "nothing has got through yet");
+        assert!(!breaker.is_good_probe(poison, "a.org") && breaker.is_good_probe(fine, "a.org"));
+        breaker.accepted();
+        assert!(!breaker.is_to_blame(poison));
+        assert!(breaker.is_to_blame(fine));
+        assert!(!breaker.is_good_probe(poison, "a.org"));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut breaker = Breaker::new();
+        for i in 0..1000_u16 {
+            let mut id = [0; 16];
+            id[..2].copy_from_slice(&i.to_be_bytes());
+            breaker.is_to_blame(LetterId::from_bytes(id));
+            if i % 3 == 0 {
+                breaker.accepted();
+            }
+        }
+        assert!(breaker.suspects.len() <= SUSPECTS && breaker.blamed.len() <= SUSPECTS);
     }
 
     #[test]

@@ -13,8 +13,9 @@ use tokio::sync::Notify;
 
 use crate::clock::Timestamp;
 use crate::flows::Trouble;
-use crate::letter::{ClaimId, ClaimedLetter, LetterId, Purpose};
+use crate::letter::{ClaimId, ClaimedLetter, Letter, LetterId, Purpose};
 use crate::mailer::{DeliveryError, LaterKind, Mailer, Parcel};
+use crate::name::Address;
 use crate::outbox::backoff;
 use crate::outbox::breaker::{Admission, Breaker};
 use crate::service::Service;
@@ -23,6 +24,8 @@ use crate::token::Token;
 
 /// How long a claim holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(30);
+/// The oldest letters that a probe is chosen from.
+const PROBES: usize = 32;
 /// How often a claim is renewed while a delivery goes on.
 pub const RENEW_EVERY: Duration = Duration::from_secs(10);
 
@@ -55,15 +58,36 @@ impl Courier {
     /// When the store fails, or there is no randomness.
     pub async fn claim(&self, limit: usize, in_flight: usize) -> Result<Claimed, Trouble> {
         let now = self.service.now();
-        let limit = match self.breaker().admission(now) {
+        let admission = self.breaker().admission(now);
+        let limit = match admission {
             Admission::Open => limit,
-            Admission::Probe if in_flight == 0 => 1,
+            Admission::Probe if in_flight == 0 => return self.claim_probe(now).await,
             Admission::Probe => return Ok(Claimed::Resting(None)),
             Admission::Rest(until) => return Ok(Claimed::Resting(Some(until))),
         };
         let claim = ClaimId::random(&*self.service.rng)?;
         let letters = self.service.store.claim(claim, limit, now + LEASE, now).await?;
         Ok(if letters.is_empty() { Claimed::Nothing } else { Claimed::Letters(claim, letters) })
+    }
+
+    /// Claims one letter to see whether the relay has recovered: of the oldest ones, one that had no part in its faults.
+    async fn claim_probe(&self, now: Timestamp) -> Result<Claimed, Trouble> {
+        let claim = ClaimId::random(&*self.service.rng)?;
+        let mut letters = self.service.store.claim(claim, PROBES, now + LEASE, now).await?;
+        if letters.is_empty() {
+            return Ok(Claimed::Nothing);
+        }
+        let is_good = |claimed: &ClaimedLetter| {
+            let domain = claimed.account.address.as_ref().map_or("", Address::domain);
+            self.breaker().is_good_probe(claimed.letter.id, domain)
+        };
+        let chosen = letters.iter().position(is_good).unwrap_or(0);
+        let probe = letters.swap_remove(chosen);
+        for other in letters {
+            let outcome = Outcome::Released { error: None };
+            self.settle(&Settlement { letter: other.letter.id, claim, outcome }).await?;
+        }
+        Ok(Claimed::Letters(claim, vec![probe]))
     }
 
     /// Attempts one letter: arms its token and hands the mail over. `None` where the letter is not ours any more or
@@ -110,7 +134,7 @@ impl Courier {
                 self.breaker().accepted();
                 Outcome::Sent { reply: receipt.reply }
             }
-            Err(error) => self.judge(error, letter.attempts + 1, &domain)?,
+            Err(error) => self.judge(error, letter, &domain)?,
         };
         tracing::info!(event = "attempt", letter.id = %letter.id, letter.purpose = %letter.purpose, outcome = outcome.word(), "a letter was attempted");
         Ok(Some(settle(outcome)))
@@ -210,10 +234,15 @@ impl Courier {
     }
 
     /// What a failure means for the letter, and for the relay.
-    fn judge(&self, error: DeliveryError, attempts: u32, domain: &str) -> Result<Outcome, Trouble> {
+    fn judge(&self, error: DeliveryError, letter: &Letter, domain: &str) -> Result<Outcome, Trouble> {
         let (now, rng) = (self.service.now(), &*self.service.rng);
+        let attempts = letter.attempts + 1;
         let mut breaker = self.breaker();
         Ok(match error {
+            DeliveryError::Relay { reason, .. } if !breaker.is_to_blame(letter.id) => {
+                let due = now + backoff::delay(attempts, LaterKind::Other, rng)?;
+                Outcome::Later { due, error: reason, reply: None }
+            }
             DeliveryError::Relay { reason, permanent } => {
                 tracing::warn!(
                     event = "relay_fault",

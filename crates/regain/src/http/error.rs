@@ -262,6 +262,7 @@ impl From<RegisterError> for Problem {
         match error {
             RegisterError::Password(refusal) => Self::refused_password("password", refusal),
             // The same as a wrong password, so that a taken name is not told from it.
+            RegisterError::NoAddress => Self::invalid("username", error.to_string()),
             RegisterError::NameTaken => Self::of(Kind::InvalidCredentials),
             RegisterError::MustConfirm => Self::with_detail(Kind::AccessDenied, MUST_CONFIRM),
             RegisterError::Trouble(trouble) => trouble.into(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::account::Generation;
 use crate::letter::Purpose;
-use crate::store::{HeldSession, LetterFilter, PasswordChange, Registered, Store};
+use crate::store::{HeldSession, LetterFilter, PasswordChange, Posted, Registered, Store};
 use crate::testing::contract::fixture::{ANN, Fixture, HOUR, hash, new_account, session};
 
 fn notices() -> LetterFilter {
@@ -61,6 +61,15 @@ pub async fn registering_posts_its_letter_or_nothing(store: Arc<dyn Store>) {
     let second_id = second.id;
     f.store.register(new_account(ANN), Some(second), f.now()).await.expect("a step");
     assert!(f.store.letter(second_id).await.expect("a step").is_none());
+}
+
+pub async fn registering_forgets_letters_dropped_for_want_of_the_account(store: Arc<dyn Store>) {
+    let f = Fixture::new(store);
+    f.post(Purpose::Reset, ANN).await;
+    assert!(f.claim(10).await.is_empty());
+    assert_eq!(f.post(Purpose::Reset, ANN).await, Posted::Swallowed);
+    f.account(ANN).await;
+    assert_eq!(f.post(Purpose::Reset, ANN).await, Posted::Posted, "its owner is not kept waiting for it");
 }
 
 pub async fn a_rehash_needs_the_hash_it_was_made_from(store: Arc<dyn Store>) {

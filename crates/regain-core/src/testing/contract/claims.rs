@@ -162,6 +162,21 @@ pub async fn a_released_letter_keeps_its_attempts(store: Arc<dyn Store>) {
     assert_eq!(letter.last_error.as_deref(), Some("connect: refused"));
 }
 
+pub async fn a_letter_released_by_a_fault_goes_behind_those_that_wait(store: Arc<dyn Store>) {
+    let f = with_letter(store).await;
+    f.account("bob@example.org").await;
+    f.clock.advance(SECOND);
+    f.post(Purpose::Reset, "bob@example.org").await;
+    f.clock.advance(SECOND);
+    let first = f.claim(1).await.remove(0);
+    assert!(f.settle(&first, Outcome::Released { error: None }).await);
+    let again = f.claim(1).await.remove(0);
+    assert_eq!(again.letter.id, first.letter.id, "given back unattempted, it keeps its place");
+    assert!(f.settle(&again, Outcome::Released { error: Some("data: 554".to_owned()) }).await);
+    let next = f.claim(1).await.remove(0);
+    assert_ne!(next.letter.id, first.letter.id);
+}
+
 pub async fn a_letter_put_off_waits_until_it_is_due(store: Arc<dyn Store>) {
     let f = with_letter(store).await;
     let claimed = f.claim_one().await;

@@ -2,7 +2,7 @@
 
 use crate::account::{Account, AccountId, Generation, NewAccount};
 use crate::clock::Timestamp;
-use crate::letter::{LetterState, NewLetter, Notice, Purpose};
+use crate::letter::{Letter, LetterState, NewLetter, Notice, Purpose};
 use crate::password::PasswordHash;
 use crate::store::{CompleteReset, Confirmation, HeldSession, PasswordChange, Registered, TokenStanding};
 use crate::testing::memory::{State, TokenRow};
@@ -23,6 +23,8 @@ impl State {
         if self.accounts.iter().any(|a| a.name_key == *new.name.key()) {
             return Registered::NameTaken;
         }
+        let was_dropped = |l: &Letter| l.state == LetterState::Dropped && l.name_key == *new.name.key();
+        self.letters.retain(|row| !was_dropped(&row.letter));
         if let Some(letter) = letter {
             self.insert_letter(letter, Some(new.id.clone()), None);
         }

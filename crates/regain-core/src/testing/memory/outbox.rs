@@ -226,10 +226,12 @@ impl State {
                 row.close(LetterState::Dead, now);
             }
             Outcome::Released { error } => {
+                let mut due = row.letter.due;
                 if error.is_some() {
                     row.letter.last_error = error;
+                    due = due.max(now);
                 }
-                row.wait(row.letter.due);
+                row.wait(due);
             }
         }
         true

@@ -40,6 +40,12 @@ pub(crate) fn register(
         audit(c, &AccountId::from_stored(owner), "registered_again", now)?;
         return Ok(Registered::NameTaken);
     }
+    c.prepare_cached(
+        "DELETE FROM letters WHERE id IN (
+             SELECT id FROM letters INDEXED BY letters_closed
+             WHERE purpose IN ('reset', 'confirm') AND name_key = ?1 AND ended IS NOT NULL AND state = 'dropped')",
+    )?
+    .execute([new.name.key().as_str()])?;
     if let Some(letter) = letter {
         let row = NewRow {
             id: &letter.id,

@@ -130,10 +130,10 @@ pub(crate) fn settle(c: &Connection, settlement: &Settlement, now: Timestamp) ->
         Outcome::Released { error } => c
             .prepare_cached(
                 "UPDATE letters SET state = 'waiting', last_error = coalesce(?3, last_error),
-                        claim = NULL, lease = NULL
+                        due = iif(?3 IS NULL, due, max(due, ?4)), claim = NULL, lease = NULL
                  WHERE id = ?1 AND state = 'claimed' AND claim = ?2",
             )?
-            .execute((id, claim, error))?,
+            .execute((id, claim, error, now.as_millis()))?,
     };
     Ok(changed > 0)
 }
