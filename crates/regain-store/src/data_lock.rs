@@ -6,15 +6,13 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-const FILE: &str = "regain.lock";
-
 /// Held by the process that serves from a data path. Let go when it is dropped, or when the process ends in any way.
 ///
 /// Whoever holds it may free all claims ([`regain_core::Store::free_all_claims`]): nobody else can hold one.
 #[derive(Debug)]
 pub struct DataLock {
     // An advisory lock lives as long as its open file.
-    _file: File,
+    _directory: File,
 }
 
 /// The data path was not locked.
@@ -23,7 +21,7 @@ pub enum LockError {
     /// Another process has it.
     #[error("another process is running on the data path {0}; stop it first or use another data path")]
     InUse(PathBuf),
-    /// The lock file cannot be made or locked.
+    /// The data path cannot be made or locked.
     #[error("cannot lock the data path {path}")]
     Io {
         /// The data path.
@@ -42,9 +40,10 @@ impl DataLock {
     pub fn acquire(dir: &Path) -> Result<DataLock, LockError> {
         let failed = |source| LockError::Io { path: dir.to_owned(), source };
         make_private_dir(dir).map_err(failed)?;
-        let file = open_private(&dir.join(FILE)).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+        // The directory itself: a lock file could be deleted under its holder, and a second process would find none.
+        let directory = File::open(dir).map_err(failed)?;
+        match directory.try_lock() {
+            Ok(()) => Ok(Self { _directory: directory }),
             Err(TryLockError::WouldBlock) => Err(LockError::InUse(dir.to_owned())),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
@@ -94,7 +93,6 @@ mod tests {
         let _lock = DataLock::acquire(&path).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o700);
-        assert_eq!(mode(&path.join(FILE)), 0o600);
     }
 
     #[test]

@@ -118,6 +118,11 @@ impl SqliteStore {
             .await
     }
 
+    /// Whether nothing can be written at the moment: the disk is full, another process holds the database.
+    pub fn is_failing(&self) -> bool {
+        self.writer.is_failing()
+    }
+
     /// How many transactions were committed since it was opened: each was one fsync, and may have held many steps.
     pub fn commits(&self) -> u64 {
         self.writer.commits()

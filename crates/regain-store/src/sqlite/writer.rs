@@ -4,7 +4,7 @@
 //! transaction itself is gone, every step of the group fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -22,7 +22,14 @@ const GROUP: usize = 512;
 pub(crate) struct Writer {
     queue: SyncSender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    commits: Arc<AtomicU64>,
+    record: Arc<Record>,
+}
+
+/// How the writing has gone.
+#[derive(Default)]
+struct Record {
+    commits: AtomicU64,
+    is_failing: AtomicBool,
 }
 
 enum Message {
@@ -34,14 +41,14 @@ impl Writer {
     /// Starts the thread. At most `waiting` steps wait; with `one_by_one` each gets a transaction of its own.
     pub(crate) fn start(connection: Connection, waiting: usize, one_by_one: bool) -> Result<Self, OpenError> {
         let (queue, steps) = sync_channel(waiting.max(1));
-        let commits = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&commits);
+        let record = Arc::new(Record::default());
+        let written = Arc::clone(&record);
         let group = if one_by_one { 1 } else { GROUP };
         let thread = thread::Builder::new()
             .name("regain-writer".to_owned())
-            .spawn(move || work(connection, &steps, group, &counter))
+            .spawn(move || work(connection, &steps, group, &written))
             .map_err(OpenError::Thread)?;
-        Ok(Self { queue, thread: Mutex::new(Some(thread)), commits })
+        Ok(Self { queue, thread: Mutex::new(Some(thread)), record })
     }
 
     /// Does one step and answers once it is durable. Does not wait for room in the queue.
@@ -73,7 +80,12 @@ impl Writer {
 
     /// How many transactions were committed.
     pub(crate) fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
+        self.record.commits.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last transaction that meant to change anything was undone.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.record.is_failing.load(Ordering::Relaxed)
     }
 }
 
@@ -117,7 +129,7 @@ where
     }
 }
 
-fn work(connection: Connection, steps: &Receiver<Message>, group: usize, commits: &AtomicU64) {
+fn work(connection: Connection, steps: &Receiver<Message>, group: usize, record: &Record) {
     let mut is_stopping = false;
     while !is_stopping {
         let Ok(Message::Step(first)) = steps.recv() else { break };
@@ -132,11 +144,17 @@ fn work(connection: Connection, steps: &Receiver<Message>, group: usize, commits
                 Err(_) => break,
             }
         }
+        let changes = connection.total_changes();
         match run_group(&connection, &mut jobs) {
-            Ok(()) => {
-                commits.fetch_add(1, Ordering::Relaxed);
+            Ok(all_went) => {
+                record.commits.fetch_add(1, Ordering::Relaxed);
+                // A transaction that only looked tells nothing of a full disk.
+                if !all_went || connection.total_changes() != changes {
+                    record.is_failing.store(!all_went, Ordering::Relaxed);
+                }
             }
             Err(error) => {
+                record.is_failing.store(true, Ordering::Relaxed);
                 undo(&connection);
                 tracing::warn!(event = "steps_undone", count = jobs.len(), %error, "a group of steps was undone");
                 jobs.iter_mut().for_each(|job| job.fail(error.clone()));
@@ -150,8 +168,9 @@ fn work(connection: Connection, steps: &Receiver<Message>, group: usize, commits
     }
 }
 
-/// Does all jobs in one transaction. An error means that none of them was done.
-fn run_group(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+/// Does all jobs in one transaction. An error means that none of them was done; `false`, that one could not be written.
+fn run_group(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<bool, StoreError> {
+    let mut all_went = true;
     execute(connection, "BEGIN IMMEDIATE").map_err(|e| unavailable(&e))?;
     for job in jobs.iter_mut() {
         execute(connection, "SAVEPOINT step").map_err(|e| unavailable(&e))?;
@@ -160,12 +179,15 @@ fn run_group(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), S
             if connection.is_autocommit() {
                 return Err(unavailable(&error));
             }
-            job.fail(store_error(&error));
+            let error = store_error(&error);
+            all_went &= !matches!(error, StoreError::Unavailable(_));
+            job.fail(error);
             execute(connection, "ROLLBACK TO step").map_err(|e| unavailable(&e))?;
         }
         execute(connection, "RELEASE step").map_err(|e| unavailable(&e))?;
     }
-    execute(connection, "COMMIT").map_err(|e| unavailable(&e))
+    execute(connection, "COMMIT").map_err(|e| unavailable(&e))?;
+    Ok(all_went)
 }
 
 /// Does one job. The outer error is a panic, after which nothing of the transaction is to be trusted.

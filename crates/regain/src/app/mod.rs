@@ -148,7 +148,7 @@ impl Regain {
             }
             None => None,
         };
-        let health = Arc::new(AppHealth::default());
+        let health = Arc::new(AppHealth::of(store.clone()));
         let site = Arc::new(Site::new(service.clone(), site_settings(config), health.clone()));
         let max_connections = config.max_connections;
         Ok(Self { service, store, site, health, outlet, max_connections, admin, _lock: lock })

@@ -32,6 +32,9 @@ async fn a_full_disk_is_unavailable_and_passes_without_a_restart() {
         assert!(posted < 10_000, "the disk never got full");
     };
     assert!(matches!(&failure, StoreError::Unavailable(why) if why.contains("full")), "{failure}");
+    assert!(scene.store.is_failing());
+    scene.store.changed_elsewhere().await.unwrap();
+    assert!(scene.store.is_failing(), "a step that only looks does not show that writing works");
 
     // A group as well: each is answered, none is acknowledged and lost, reads go on.
     let held = scene.hold();
@@ -55,6 +58,7 @@ async fn a_full_disk_is_unavailable_and_passes_without_a_restart() {
 
     limit_pages(&scene, 1_000_000).await;
     fixture.account("ann@example.org").await;
+    assert!(!scene.store.is_failing());
     let check: String = scene.outside().query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
     assert_eq!(check, "ok");
 }

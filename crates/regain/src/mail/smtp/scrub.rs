@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 const LONGEST: usize = 300;
 /// A word that holds as many digits of the token in a row is hidden. No queue id does by chance.
 const TELLING: usize = 12;
+/// A longer run of base64 is hidden: 32 bytes take 43. Queue ids are shorter.
+const ENCODED: usize = 40;
 const HIDDEN: &str = "[hidden]";
 
 /// Knows what to hide for one parcel. No `Debug`: it holds a token.
@@ -45,7 +47,7 @@ impl Scrubber {
         let word = word.to_lowercase();
         // Besides the address itself, its forms in a URL and in a bounce address (`ann=example.org`).
         let address_like = word.contains('@') || word.contains("%40") || word.contains("=40");
-        address_like || self.names_recipient(&word) || self.holds_token(&word)
+        address_like || self.names_recipient(&word) || self.holds_token(&word) || is_encoded(&word)
     }
 
     /// Whether the local part stands in the word, with no letter or digit next to it.
@@ -62,6 +64,12 @@ impl Scrubber {
             .filter_map(|start| token.get(start..start + TELLING))
             .any(|digits| word.contains(digits))
     }
+}
+
+/// Whether a word holds so long a run of base64 that it could be a token, a link or an address in disguise.
+fn is_encoded(word: &str) -> bool {
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=-_".contains(c);
+    word.split(|c| !is_base64(c)).any(|run| run.len() >= ENCODED)
 }
 
 #[cfg(test)]
@@ -102,6 +110,20 @@ mod tests {
         ] {
             assert_eq!(scrubber().scrub(text), kept);
         }
+    }
+
+    #[test]
+    fn a_token_in_disguise_is_hidden() {
+        // The token's 32 bytes, and its 64 digits, in base64.
+        for disguise in
+            ["AF93iF/R9Fv2n7cqgtdDdNU2CeUhgtapsHNV+gM8zWfR", "MDA1Zjc3ODg1ZmQxZjQ1YmY2OWZiNzJkN2E4MjM3NGQ1"]
+        {
+            assert_eq!(scrubber().scrub(&format!("554 refused: {disguise}")), "554 refused: [hidden]");
+        }
+        assert_eq!(
+            scrubber().scrub("250 queued as 01a205a1-c5a3-7ed0-9c27-78eb01c9615d"),
+            "250 queued as 01a205a1-c5a3-7ed0-9c27-78eb01c9615d"
+        );
     }
 
     #[test]
