@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
@@ -15,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
@@ -27,6 +29,10 @@ use super::watch::{Phase, Place, Slot};
 const LONGEST_HEAD: usize = 32 * 1024;
 /// What is read ahead of a request at most.
 const READ_AHEAD: usize = 64 * 1024;
+
+/// What a client gets to finish a request's body once the server is to stop. A client that is alive needs less, and
+/// one that never finishes would hold each restart for the whole time of grace.
+const BODY_AT_STOP: Duration = Duration::from_secs(2);
 
 /// What all connections have in common.
 pub(super) struct Connections {
@@ -76,6 +82,11 @@ impl Connections {
                         }
                         is_stopping = true;
                         connection.as_mut().graceful_shutdown();
+                    }
+                    () = sleep(BODY_AT_STOP), if is_stopping => {
+                        if slot.phase() == Phase::Body {
+                            break;
+                        }
                     }
                 }
             }

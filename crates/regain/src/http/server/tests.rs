@@ -243,6 +243,27 @@ async fn stopping_finishes_what_has_begun_and_closes_the_rest() {
 }
 
 #[tokio::test]
+async fn a_body_that_never_ends_does_not_hold_a_stop() {
+    let site = TestSite::new();
+    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let task = tokio::spawn(serve(listener, site.router.clone(), patient(), stop.clone(), LATE));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = "POST /auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\
+                Expect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut reply = [0; 25];
+    stream.read_exact(&mut reply).await.unwrap();
+    assert_eq!(&reply, b"HTTP/1.1 100 Continue\r\n\r\n", "the body is waited for");
+    stream.write_all(b"{").await.unwrap();
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(15), task)
+        .await
+        .expect("it stops long before its grace ends")
+        .unwrap();
+}
+
+#[tokio::test]
 async fn what_outlives_the_grace_period_is_closed() {
     let (begun, mut seen) = mpsc::unbounded_channel();
     let work = move || {
