@@ -3,6 +3,7 @@
 mod commands;
 mod logging;
 mod output;
+mod privacy;
 mod running;
 mod settings;
 

@@ -63,51 +63,81 @@ impl Keys {
         let io = |source| KeysError::Io { path: folder.clone(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(io)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).map_err(io)?;
-        Ok(Self { signing: signing_key(&folder)?, token: token_key(&folder.join("token.key"), rng)? })
+        let is_first_start = FILES.iter().all(|name| !folder.join(name).exists());
+        let warn_of = |name: &str, what: &'static str| {
+            if !is_first_start && !folder.join(name).exists() {
+                tracing::warn!(key = name, "a key is gone and made anew: {what}");
+            }
+        };
+        warn_of("auth.key", "all sessions end");
+        warn_of("token.key", "links on their way are mailed anew, older ones are void");
+        let signing = match read_signing_key(&folder)? {
+            Some(key) => key,
+            None => make_signing_key(&folder)?,
+        };
+        publish(&signing, &folder)?;
+        let token = match read_token_key(&folder)? {
+            Some(key) => key,
+            None => make_token_key(&folder, rng)?,
+        };
+        Ok(Self { signing, token })
+    }
+
+    /// Reads the keys that are there and makes none. Answers which are not there.
+    ///
+    /// # Errors
+    /// As [`Keys::open`].
+    pub fn look(data_path: &Path) -> Result<Vec<PathBuf>, KeysError> {
+        let folder = data_path.join("keys");
+        read_signing_key(&folder)?;
+        read_token_key(&folder)?;
+        Ok(FILES.iter().map(|name| folder.join(name)).filter(|path| !path.exists()).collect())
     }
 }
 
-fn signing_key(folder: &Path) -> Result<SigningKey, KeysError> {
+/// The keys that cannot be made again the same.
+const FILES: [&str; 2] = ["auth.key", "token.key"];
+
+fn read_signing_key(folder: &Path) -> Result<Option<SigningKey>, KeysError> {
     let path = folder.join("auth.key");
-    let key = match read(&path)? {
-        Some(pem) => {
-            let unusable = |reason| KeysError::Unusable { path: path.clone(), reason };
-            let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
-                .map_err(|_| unusable("is no private key in PKCS#8 PEM"))?;
-            SigningKey::from_pkcs8(der.secret_pkcs8_der())
-                .map_err(|_| unusable("is no RSA private key of 2048 to 8192 bits"))?
-        }
-        None => {
-            let key = SigningKey::generate()?;
-            write_new(&path, &pem("PRIVATE KEY", &key.to_pkcs8()?))?;
-            key
-        }
-    };
-    let public = pem("PUBLIC KEY", &key.public_key()?);
-    let public_path = folder.join("auth.pub");
-    if read(&public_path)?.is_none_or(|kept| *kept != *public) {
-        write_new(&public_path, &public)?;
-    }
+    let Some(pem) = read(&path)? else { return Ok(None) };
+    let unusable = |reason| KeysError::Unusable { path: path.clone(), reason };
+    let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
+        .map_err(|_| unusable("is no private key in PKCS#8 PEM"))?;
+    let key = SigningKey::from_pkcs8(der.secret_pkcs8_der());
+    key.map(Some).map_err(|_| unusable("is no RSA private key of 2048 to 8192 bits"))
+}
+
+fn make_signing_key(folder: &Path) -> Result<SigningKey, KeysError> {
+    let key = SigningKey::generate()?;
+    write_new(&folder.join("auth.key"), &pem("PRIVATE KEY", &key.to_pkcs8()?))?;
     Ok(key)
 }
 
-fn token_key(path: &Path, rng: &dyn Rng) -> Result<TokenKey, KeysError> {
-    match read(path)? {
-        Some(text) => {
-            // A key is written as a token is: 32 bytes in hex.
-            let bytes = Token::parse(text.trim_end()).map(|t| t.to_bytes());
-            let reason = "does not hold 64 lower-case hex digits";
-            bytes
-                .map(TokenKey::from_bytes)
-                .ok_or_else(|| KeysError::Unusable { path: path.to_owned(), reason })
-        }
-        None => {
-            let key = TokenKey::random(rng)?;
-            let hex = key.expose().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-            write_new(path, &Zeroizing::new(hex + "\n"))?;
-            Ok(key)
-        }
+/// Writes the public key, where it is not there or is another's.
+fn publish(key: &SigningKey, folder: &Path) -> Result<(), KeysError> {
+    let public = pem("PUBLIC KEY", &key.public_key()?);
+    let path = folder.join("auth.pub");
+    if read(&path)?.is_none_or(|kept| *kept != *public) {
+        write_new(&path, &public)?;
     }
+    Ok(())
+}
+
+fn read_token_key(folder: &Path) -> Result<Option<TokenKey>, KeysError> {
+    let path = folder.join("token.key");
+    let Some(text) = read(&path)? else { return Ok(None) };
+    // A key is written as a token is: 32 bytes in hex.
+    let bytes = Token::parse(text.trim_end()).map(|token| token.to_bytes());
+    let reason = "does not hold 64 lower-case hex digits";
+    bytes.map(|bytes| Some(TokenKey::from_bytes(bytes))).ok_or(KeysError::Unusable { path, reason })
+}
+
+fn make_token_key(folder: &Path, rng: &dyn Rng) -> Result<TokenKey, KeysError> {
+    let key = TokenKey::random(rng)?;
+    let hex = key.expose().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    write_new(&folder.join("token.key"), &Zeroizing::new(hex + "\n"))?;
+    Ok(key)
 }
 
 fn read(path: &Path) -> Result<Option<Zeroizing<String>>, KeysError> {
@@ -164,6 +194,17 @@ mod tests {
     }
 
     #[test]
+    fn a_look_makes_nothing_and_names_what_is_not_there() {
+        let data = tempfile::tempdir().unwrap();
+        assert_eq!(Keys::look(data.path()).unwrap().len(), 2);
+        assert!(!data.path().join("keys").exists());
+        Keys::open(data.path(), &OsRng).unwrap();
+        assert!(Keys::look(data.path()).unwrap().is_empty());
+        fs::remove_file(data.path().join("keys/token.key")).unwrap();
+        assert_eq!(Keys::look(data.path()).unwrap(), [data.path().join("keys/token.key")]);
+    }
+
+    #[test]
     fn openssl_reads_what_is_written() {
         let data = tempfile::tempdir().unwrap();
         Keys::open(data.path(), &OsRng).unwrap();
@@ -188,6 +229,7 @@ mod tests {
             let error = Keys::open(data.path(), &OsRng).err().unwrap().to_string();
             assert!(error.contains(file), "{error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), "nonsense");
+            assert!(Keys::look(data.path()).is_err());
         }
     }
 }

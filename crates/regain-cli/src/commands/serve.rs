@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use regain::Delivery;
 
+use crate::privacy::{Exposed, exposed};
 use crate::settings::ConfigFile;
 use crate::{logging, running};
 
@@ -27,6 +28,9 @@ impl Serve {
         tracing::info!(config = %self.config.source(), data = %config.data_path.display(), "starting");
         for warning in config.warnings() {
             tracing::warn!("{warning}");
+        }
+        for Exposed::Writable(text) | Exposed::Readable(text) in exposed(&config, self.config.path()) {
+            tracing::warn!("{text}");
         }
         if config.email().is_none() {
             tracing::warn!(

@@ -189,8 +189,11 @@ impl Settings {
     pub fn redacted(&self) -> String {
         let scheme = if self.secure { "smtps" } else { "smtp" };
         let login = self.login.as_ref().map_or_else(String::new, |login| {
-            let password = if login.password.is_empty() { "" } else { ":***" };
-            format!("{}{password}@", utf8_percent_encode(&login.user, USER))
+            if login.password.is_empty() {
+                // A user without a password is no login; more often it is a key in the wrong place.
+                return "***@".to_owned();
+            }
+            format!("{}:***@", utf8_percent_encode(&login.user, USER))
         });
         let host = self.host.in_url();
         let query: Vec<String> = self

@@ -2,13 +2,11 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use regain::Config;
 use regain::app::database_path;
 use regain::keys::Keys;
-use regain_core::OsRng;
 use regain_store::{Options, SqliteStore};
 use rustix::fs::{Access, access};
 
@@ -41,20 +39,9 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
             )];
         }
     }
-    let secrets = ["regain.db", "regain.db-wal", "keys", "keys/auth.key", "keys/token.key"];
-    findings.extend(secrets.iter().filter_map(|name| if_others_can_read(DATA_PATH, &path.join(name))));
     findings.push(database(config));
     findings.push(keys(path));
     findings
-}
-
-/// A note where everybody on this machine can read a file or enter a directory.
-pub(super) fn if_others_can_read(subject: &'static str, path: &Path) -> Option<Finding> {
-    let mode = fs::metadata(path).ok()?.permissions().mode();
-    (mode & 0o007 != 0).then(|| {
-        let text = format!("everybody on this machine may read {}: chmod o= it", path.display());
-        Finding::note(subject, text)
-    })
 }
 
 fn would_be_made(path: &Path) -> Finding {
@@ -75,13 +62,12 @@ fn would_be_made(path: &Path) -> Finding {
 }
 
 fn keys(data_path: &Path) -> Finding {
-    let files = ["keys/auth.key", "keys/token.key"].map(|name| data_path.join(name));
-    // Opening would make what is missing; with both there it makes no key.
-    if let Some(missing) = files.iter().find(|file| !file.exists()) {
-        return Finding::ok(KEYS, format!("{} will be made at the first start", missing.display()));
-    }
-    match Keys::open(data_path, &OsRng) {
-        Ok(_) => Finding::ok(KEYS, data_path.join("keys").display().to_string()),
+    match Keys::look(data_path) {
+        Ok(missing) if missing.is_empty() => Finding::ok(KEYS, data_path.join("keys").display().to_string()),
+        Ok(missing) => {
+            let missing: Vec<String> = missing.iter().map(|path| path.display().to_string()).collect();
+            Finding::ok(KEYS, format!("{} will be made at the next start", missing.join(", ")))
+        }
         Err(error) => Finding::problem(KEYS, error.to_string()),
     }
 }

@@ -11,6 +11,7 @@ use anyhow::Result;
 use clap::Args;
 use regain::Config;
 
+use crate::privacy::{Exposed, exposed};
 use crate::settings::ConfigFile;
 use crate::{logging, output, running};
 
@@ -85,10 +86,10 @@ impl Check {
     /// What loading has found well, and what is allowed but odd.
     fn of_configuration(&self, config: &Config) -> Vec<Finding> {
         let mut findings = vec![Finding::ok("configuration", self.config.source())];
-        let has_secret = config.email().is_some_and(|email| email.connection.has_password());
-        if let Some(file) = self.config.path().filter(|_| has_secret) {
-            findings.extend(data::if_others_can_read("configuration", file));
-        }
+        findings.extend(exposed(config, self.config.path()).into_iter().map(|exposed| match exposed {
+            Exposed::Writable(text) => Finding::problem("privacy", text),
+            Exposed::Readable(text) => Finding::note("privacy", text),
+        }));
         if let Some(email) = config.email() {
             // Loading refuses texts that break their rules.
             findings.push(Finding::ok("texts", "the mails can be composed"));

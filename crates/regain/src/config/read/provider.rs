@@ -62,7 +62,7 @@ fn handler(
         "connectionString",
         "write for example \"smtps://user:password@smtp.example.com\"",
     );
-    let connection = connection.and_then(|found| found.parse(Settings::parse));
+    let connection = connection.and_then(|found| found.parse(relay));
     let from =
         required(&mut section, "from", "write whom the mails are from, for example \"sender@example.com\"");
     let from = from.and_then(|found| found.parse(Sender::parse));
@@ -99,6 +99,15 @@ fn handler(
         allow_insecure_base_url: allow_insecure,
         ..EmailHandlerConfig::new(connection?, from?)
     })
+}
+
+/// A relay that can be logged in to, if a login is asked for.
+fn relay(text: &str) -> Result<Settings, String> {
+    let settings = Settings::parse(text).map_err(|error| error.to_string())?;
+    if settings.user().is_some_and(str::is_empty) || settings.user().is_some() && !settings.has_password() {
+        return Err("has half a login; write smtp://user:password@host, or no login".to_owned());
+    }
+    Ok(settings)
 }
 
 fn required<'a>(section: &mut Section<'a>, key: &'static str, advice: &str) -> Option<Found<'a>> {

@@ -132,6 +132,16 @@ fn texts_without_links_need_no_link_base() {
 }
 
 #[test]
+fn half_a_login_is_refused_and_not_shown() {
+    for login in ["SG.hunter2@", ":hunter2@"] {
+        let text = MAIL.replace("smtp://user:hunter2@", &format!("smtp://{login}"));
+        let mistake = mistake(&text);
+        assert!(mistake.contains("connectionString: has half a login"), "{mistake}");
+        assert!(!mistake.contains("hunter2"), "{mistake}");
+    }
+}
+
+#[test]
 fn a_template_that_would_mail_nonsense_is_refused() {
     for (text, reason) in [
         ("resetActionConfig.textTemplate = 'no link'", "resetActionConfig.textTemplate: has no %TOKEN%"),

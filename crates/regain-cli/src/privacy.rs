@@ -1,0 +1,66 @@
+//! Who else on this machine may read or write what must be private (ASVS 13.3.1).
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use regain::Config;
+
+/// Something that is open to others, as a sentence with what to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Exposed {
+    /// Others may change it: whoever does takes over accounts.
+    Writable(String),
+    /// Others may read secrets in it.
+    Readable(String),
+}
+
+/// What of the data path and of the configuration file is open to others. The directory itself may be entered by
+/// others, as long as what is in it is private.
+pub(crate) fn exposed(config: &Config, file: Option<&Path>) -> Vec<Exposed> {
+    let data = &config.data_path;
+    let mut exposed: Vec<Exposed> = look(data.clone(), false).into_iter().collect();
+    for name in ["regain.db", "regain.db-wal", "keys", "keys/auth.key", "keys/token.key"] {
+        exposed.extend(look(data.join(name), true));
+    }
+    if let Some(file) = file {
+        let has_secret = config.email().is_some_and(|email| email.connection.has_password());
+        exposed.extend(look(file.to_owned(), has_secret));
+    }
+    exposed
+}
+
+fn look(path: PathBuf, is_secret: bool) -> Option<Exposed> {
+    let mode = fs::metadata(&path).ok()?.permissions().mode();
+    let path = path.display();
+    // A group is often the owner's own, or the administrators'; everybody is everybody.
+    if mode & 0o002 != 0 {
+        return Some(Exposed::Writable(format!(
+            "everybody on this machine may write to {path}: chmod o= it"
+        )));
+    }
+    (is_secret && mode & 0o004 != 0)
+        .then(|| Exposed::Readable(format!("everybody on this machine may read {path}: chmod o= it")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_everybody_may_read_or_write_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { data_path: dir.path().to_owned(), ..Config::default() };
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        fs::write(dir.path().join("regain.db"), "").unwrap();
+        set(dir.path(), 0o755);
+        set(&dir.path().join("regain.db"), 0o600);
+        assert_eq!(exposed(&config, None), []);
+        set(&dir.path().join("regain.db"), 0o644);
+        assert!(
+            matches!(&exposed(&config, None)[..], [Exposed::Readable(text)] if text.contains("regain.db"))
+        );
+        set(dir.path(), 0o777);
+        assert!(matches!(&exposed(&config, None)[..], [Exposed::Writable(_), Exposed::Readable(_)]));
+    }
+}
