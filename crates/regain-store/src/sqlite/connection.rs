@@ -1,5 +1,7 @@
 //! Opening connections: files for their owner alone, durable, with cached statements.
 
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -7,7 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::{OpenError, words};
-use crate::data_lock::{make_private_dir, open_private};
+use crate::data_lock::make_private_dir;
 
 /// More statements than there are in this crate.
 const CACHED_STATEMENTS: usize = 128;
@@ -37,6 +39,15 @@ pub(crate) fn reader(path: &Path, busy_timeout: Duration) -> Result<Connection, 
     configure(&connection, busy_timeout).map_err(unusable(path))?;
     connection.pragma_update(None, "query_only", true).map_err(unusable(path))?;
     Ok(connection)
+}
+
+/// Opens a file for writing, making it readable for its owner alone where it is missing.
+fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Turns an error of SQLite into one that names the database.

@@ -133,7 +133,8 @@ fn is_under(rule: &str, path: &str) -> bool {
     }
     // A server that decodes these before it resolves `..` would leave the rule's path.
     let lower = path.to_ascii_lowercase();
-    if ["%2f", "%5c", "%2e", "%00"].iter().any(|hidden| lower.contains(hidden)) {
+    // The last two are for servers that decode twice, and for those that cut parameters off `..;` first.
+    if ["%2f", "%5c", "%2e", "%00", "%25", "..;", "..%3b"].iter().any(|hidden| lower.contains(hidden)) {
         return false;
     }
     path.strip_prefix(rule).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

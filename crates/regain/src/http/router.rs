@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use futures_util::FutureExt;
@@ -96,6 +96,10 @@ async fn answer(State(site): State<Arc<Site>>, request: Request) -> Response {
 }
 
 async fn respond(site: &Site, place: &Place, request: Request) -> Response {
+    // Whoever is in front may have believed the other one (RFC 9112, 3.2).
+    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+        return Problem::plain(StatusCode::BAD_REQUEST, "Bad Request").into_response();
+    }
     match place {
         Place::Auth | Place::Revoke | Place::UpdateAccount(_) | Place::Account(_) | Place::UnderAuth => {
             api::answer(site, place, request).await.unwrap_or_else(IntoResponse::into_response)
@@ -230,10 +234,7 @@ impl Observed {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
-    use crate::http::testing::TestSite;
 
     #[test]
     fn paths_match_whatever_their_case_and_with_one_slash_at_the_end() {
@@ -266,50 +267,6 @@ mod tests {
             ("*", Place::Unknown),
         ] {
             assert_eq!(Place::of(path), place, "{path}");
-        }
-    }
-
-    /// What was logged, from TRACE on.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[tokio::test]
-    async fn the_log_names_routes_and_never_what_clients_sent() {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(move || writer.clone())
-            .finish();
-        let _logging = tracing::subscriber::set_default(subscriber);
-        let site = TestSite::new();
-        site.get("/reset-password?token=marker").await;
-        site.get("/confirm-email?token=marker&redirectUrl=https://marker.example").await;
-        site.submit("/reset-password", "token=marker&password=marker-123&password-repeated=marker-123").await;
-        site.submit("/reset-password", "email=marker@example.org").await;
-        site.get("/auth/users/password/marker@example.org").await;
-        site.get("/marker").await;
-        let body = "{\"provider\":\"password\",\"username\":\"marker@x.org\",\"password\":\"marker-123\"}";
-        let headers = "content-type: application/json\nx-forwarded-for: 203.0.113.99\nuser-agent: marker";
-        site.send("POST", "/auth", headers, body).await;
-        *site.health.0.lock().unwrap() = None;
-        site.get("/health?marker").await;
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        assert!(text.contains("path=\"/reset-password\" status=400"), "{text}");
-        assert!(text.contains("a handler panicked"), "{text}");
-        for secret in ["marker", "203.0.113.99", "198.51.100.1"] {
-            assert!(!text.contains(secret), "{secret} in {text}");
         }
     }
 }

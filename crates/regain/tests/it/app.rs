@@ -1,4 +1,5 @@
 //! A whole application under test.
+#![expect(dead_code, reason = "two test programs share it, and neither needs all")]
 
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;

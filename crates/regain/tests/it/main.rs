@@ -6,5 +6,4 @@
 
 mod app;
 mod relay_faults;
-mod secrecy;
 mod strangers;

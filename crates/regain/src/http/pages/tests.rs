@@ -179,12 +179,22 @@ async fn other_redirects_are_ignored_when_shown_and_when_used() {
 }
 
 #[tokio::test]
+async fn two_hosts_are_one_too_many() {
+    let site = TestSite::new();
+    for path in ["/reset-password", "/health", "/auth"] {
+        let answer = site.send("GET", path, "host: localhost:9080\nhost: evil.example", "").await;
+        assert_eq!(answer.status, 400, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn forms_of_other_sites_are_refused_and_programs_are_not() {
     let (site, token) = with_link(Purpose::Confirm).await;
     let form = "content-type: application/x-www-form-urlencoded";
     for headers in [
         "host: localhost:9080\norigin: https://evil.example",
         "host: localhost:9080\norigin: null",
+        "host: localhost:9080\norigin: http://localhost:9080\norigin: https://evil.example",
         "host: localhost:9080\norigin: http://localhost:9081",
         "host: localhost:9080\norigin: http://localhost",
         "host: localhost:9080\norigin: ",
