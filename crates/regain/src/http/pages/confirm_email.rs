@@ -75,8 +75,7 @@ async fn submit(site: &Site, parts: &Parts, body: Body) -> Result<Response, Prob
 }
 
 const BAD_LINK: &str = "This link does not work";
-const BAD_LINK_TEXT: &str =
-    "It is too old, was replaced by a newer one or is not complete. Please ask for a new one in the app.";
+const BAD_LINK_TEXT: &str = "It is too old or is not complete. Please ask for a new one in the app.";
 
 /// ROS answers JSON here, and whoever does not ask for a page still gets it.
 fn no_token(site: &Site, parts: &Parts) -> Response {

@@ -21,7 +21,7 @@ const REPEATED: &str = "password-repeated";
 const DIFFERENT: &str = "The two passwords are not the same.";
 const NO_PASSWORD: &str = "Enter a new password.";
 const NO_EMAIL: &str = "Enter the email address of your account.";
-const BAD_LINK: &str = "This link does not work any more: it was used already, is too old or was replaced by a newer one. You can ask for a new one here.";
+const BAD_LINK: &str = "This link does not work any more: it was used already, another one was, or it is too old. You can ask for a new one here.";
 
 /// Answers a request to the page.
 pub(in super::super) async fn answer(site: &Site, request: Request) -> Response {
