@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The last point there is: never, for what does not expire.
+    pub const MAX: Self = Self(i64::MAX);
+
     /// The point `millis` milliseconds after the Unix epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)

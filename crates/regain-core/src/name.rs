@@ -5,6 +5,8 @@ use std::fmt;
 /// The longest name and the longest address, in bytes (RFC 5321, 4.5.3.1.3).
 pub const MAX_BYTES: usize = 254;
 const MAX_LOCAL_BYTES: usize = 64;
+/// What the key of a name of `realm` begins with.
+const REALM_MARK: &str = "realm\u{1f}";
 
 /// Whether names that differ by ASCII case are the same. Fixed when a database is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +16,30 @@ pub enum KeyMode {
     Folded,
     /// They are different, as in ROS; for imported data only.
     Exact,
+}
+
+/// The provider that a name is of, in ROS's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Provider {
+    /// Names that sign in with a password.
+    Password,
+    /// Names that administrators give to accounts nobody signs in to, such as those of an application's servers.
+    Realm,
+}
+
+impl Provider {
+    /// As it stands on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Realm => "realm",
+        }
+    }
+
+    /// The provider of that word, which is written exactly so.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Password, Self::Realm].into_iter().find(|provider| provider.as_str() == word)
+    }
 }
 
 /// A name as the client sent it (`provider_id`, `username`), with its key and, where it is one, its address.
@@ -56,6 +82,26 @@ impl Name {
         Ok(Self { text: text.to_owned(), key: NameKey(key), address })
     }
 
+    /// Parses a name of any provider. One of `realm` is compared as it stands and is never an address.
+    ///
+    /// # Errors
+    /// As [`Name::parse`].
+    pub fn of(provider: Provider, text: &str, mode: KeyMode) -> Result<Self, InvalidName> {
+        match provider {
+            Provider::Password => Self::parse(text, mode),
+            Provider::Realm => Self::parse(text, mode).map(|name| Self {
+                key: NameKey::of_realm(text),
+                address: None,
+                ..name
+            }),
+        }
+    }
+
+    pub(crate) fn builtin_admin() -> Self {
+        let text = crate::account::BUILTIN_ADMIN;
+        Self { text: text.to_owned(), key: NameKey::of_realm(text), address: None }
+    }
+
     /// As it was sent.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -80,6 +126,16 @@ impl NameKey {
     /// Takes a key that a store holds.
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// No name has a control character, so a name of `realm` never equals one that can sign in or be mailed to.
+    fn of_realm(text: &str) -> Self {
+        Self(format!("{REALM_MARK}{text}"))
+    }
+
+    /// The provider that the name is of.
+    pub fn provider(&self) -> Provider {
+        if self.0.starts_with(REALM_MARK) { Provider::Realm } else { Provider::Password }
     }
 
     /// The key.
@@ -253,6 +309,18 @@ mod tests {
         }
         assert_eq!(Name::parse(&"x".repeat(255), KeyMode::Folded).err(), Some(InvalidName::TooLong));
         assert!(Name::parse("%TOKEN%", KeyMode::Folded).is_ok_and(|n| n.address().is_none()));
+    }
+
+    #[test]
+    fn a_name_of_realm_is_apart_from_every_name_that_signs_in() {
+        let realm = Name::of(Provider::Realm, "Ann@Example.org", KeyMode::Folded).unwrap();
+        assert_eq!((realm.as_str(), realm.address()), ("Ann@Example.org", None));
+        assert_eq!(realm.key().provider(), Provider::Realm);
+        let password = Name::of(Provider::Password, "Ann@Example.org", KeyMode::Folded).unwrap();
+        assert_eq!(password.key().provider(), Provider::Password);
+        assert!(realm.key() != password.key());
+        assert!(Name::parse(realm.key().as_str(), KeyMode::Folded).is_err());
+        assert!(Name::of(Provider::Realm, "a\nb", KeyMode::Folded).is_err());
     }
 
     proptest! {

@@ -22,6 +22,10 @@ pub struct Policy {
     pub notice_lifetime: Duration,
     /// How long a session lasts.
     pub session_lifetime: Duration,
+    /// How long a user token lasts.
+    pub user_token_lifetime: Duration,
+    /// The administrator's token is taken.
+    pub admin_token: bool,
     /// No session before the address is confirmed.
     pub require_confirmation: bool,
     /// Signing in with an unknown name registers it where the client does not say otherwise.
@@ -53,6 +57,8 @@ impl Default for Policy {
             confirm_lifetime: HOUR * 24,
             notice_lifetime: HOUR * 72,
             session_lifetime: HOUR * 24 * 90,
+            user_token_lifetime: HOUR,
+            admin_token: true,
             require_confirmation: false,
             register_by_login: true,
             password: PasswordPolicy::default(),

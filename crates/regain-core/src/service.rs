@@ -11,7 +11,7 @@ use crate::limits::Limiter;
 use crate::name::{InvalidName, Name};
 use crate::policy::Policy;
 use crate::rng::Rng;
-use crate::session::SigningKey;
+use crate::signing::SigningKey;
 use crate::store::Store;
 use crate::token::TokenKey;
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::account::{Account, AccountId, Generation, NewAccount};
+use crate::account::{Account, AccountId, AccountRecord, Generation, NewAccount};
 use crate::clock::Timestamp;
 use crate::letter::{ClaimId, ClaimedLetter, Letter, LetterId, LetterState, NewLetter, Notice, Purpose};
-use crate::name::{KeyMode, NameKey};
+use crate::metadata::Metadata;
+use crate::name::{KeyMode, Name, NameKey};
 use crate::outbox::repeats::Repeats;
 use crate::password::PasswordHash;
 use crate::session::SessionId;
@@ -52,6 +53,52 @@ pub trait Store: Send + Sync + 'static {
     /// account's reset letters as superseded, posts `change.notice` where the name is an address. Answers `false` where
     /// the account is gone or disabled, or `change.by` does not hold any more.
     async fn change_password(&self, change: PasswordChange, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Makes the account of that name, or changes what is kept with the one that there is. Posts no letter, sets no password.
+    /// Making one forgets letters as [`Store::register`] does; with an identity that a deleted account had, its sessions
+    /// stay ended.
+    async fn put_account(&self, put: PutAccount, now: Timestamp) -> Result<Put, StoreError>;
+
+    /// Removes an account with all that is its own: open letters are closed as dropped, tokens are good for nothing any
+    /// more, and sessions have ended, for good, even where its identity is given to another.
+    async fn delete_account(
+        &self,
+        id: &AccountId,
+        by: Option<HeldSession>,
+        now: Timestamp,
+    ) -> Result<Deleted, StoreError>;
+
+    /// Disables or enables an account. Disabling ends its sessions, voids its reset tokens and ends its reset letters, so
+    /// that enabling brings none of them back. Answers `false` where there is no such account.
+    async fn set_disabled(
+        &self,
+        id: &AccountId,
+        is_disabled: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Adds accounts, each that does not meet another, and answers for each in order. One step: all of them or, with an
+    /// error, none. Posts no letters.
+    async fn add_accounts(
+        &self,
+        accounts: Vec<AccountRecord>,
+        now: Timestamp,
+    ) -> Result<Vec<Added>, StoreError>;
+
+    /// Accounts in the order of their name keys.
+    async fn accounts(&self, filter: AccountFilter) -> Result<Vec<Account>, StoreError>;
+
+    /// What is known of an administrator's token.
+    async fn admin_token(&self, id: &SessionId) -> Result<AdminStanding, StoreError>;
+
+    /// Puts an administrator's token in force: with `replace` in place of the one before, else only where there is none.
+    /// Answers whether it is the one in force.
+    async fn put_admin_token(
+        &self,
+        id: &SessionId,
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// The account that a session is of, and whether that session has been revoked.
     async fn session(
@@ -199,6 +246,84 @@ pub struct CompleteReset {
     pub new: PasswordHash,
     /// The letter that tells the owner; `None` where no mail is configured.
     pub notice: Option<Notice>,
+}
+
+/// What an administrator wants an account to be.
+#[derive(Clone)]
+pub struct PutAccount {
+    /// The account of this name, made where there is none.
+    pub name: Name,
+    /// The identity that it must have; `None` leaves it open.
+    pub id: Option<AccountId>,
+    /// The identity of a new account where `id` leaves it open.
+    pub id_if_new: AccountId,
+    /// Whether it may act for others; `None` leaves it as it is, or `false`.
+    pub is_admin: Option<bool>,
+    /// Whether its address is confirmed; `None` leaves it as it is, or `false`.
+    pub is_confirmed: Option<bool>,
+    /// What is kept with it from now on.
+    pub metadata: Metadata,
+}
+
+/// What came of [`Store::put_account`].
+#[derive(Clone)]
+pub enum Put {
+    /// It was made.
+    Created(Account),
+    /// It was there, and is now as given.
+    Updated(Account),
+    /// It is there with another identity, or another account has the identity; nothing was changed.
+    OtherId,
+}
+
+/// What came of [`Store::delete_account`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone.
+    Deleted,
+    /// There is no such account.
+    Unknown,
+    /// The session that asked for it does not hold any more; nothing was changed.
+    SessionEnded,
+}
+
+/// What came of adding one account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is there now.
+    Added,
+    /// One of this identity and name was there already, and was left as it was.
+    AlreadyThere,
+    /// Another account has its name.
+    NameTaken,
+    /// An account of another name has its identity.
+    IdTaken,
+}
+
+/// Which accounts to list.
+#[derive(Clone, Default)]
+pub struct AccountFilter {
+    /// Only those behind this key (for the next page).
+    pub after: Option<NameKey>,
+    /// Only administrators, or only others.
+    pub is_admin: Option<bool>,
+    /// Only those that are disabled, or only others.
+    pub is_disabled: Option<bool>,
+    /// Only those whose address is confirmed, or only others.
+    pub is_confirmed: Option<bool>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// What is known of an administrator's token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminStanding {
+    /// It acts for the built-in administrator.
+    InForce,
+    /// It was revoked.
+    Revoked,
+    /// It is not the one in force.
+    Unknown,
 }
 
 /// What is known of a token.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use regain_core::rng::NoRandomness;
-use regain_core::session::SigningKeyError;
+use regain_core::signing::SigningKeyError;
 use regain_core::{Rng, SigningKey, Token, TokenKey};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
@@ -140,7 +140,7 @@ fn make_token_key(folder: &Path, rng: &dyn Rng) -> Result<TokenKey, KeysError> {
     Ok(key)
 }
 
-fn read(path: &Path) -> Result<Option<Zeroizing<String>>, KeysError> {
+pub(crate) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, KeysError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(Zeroizing::new(text))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -149,7 +149,7 @@ fn read(path: &Path) -> Result<Option<Zeroizing<String>>, KeysError> {
 }
 
 /// Writes a file so that it is there whole, or not at all, whenever the power goes.
-fn write_new(path: &Path, text: &str) -> Result<(), KeysError> {
+pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), KeysError> {
     let write = || {
         let part = path.with_extension("part");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;

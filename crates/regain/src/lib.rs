@@ -41,6 +41,7 @@
 //! # }
 //! ```
 
+pub mod admin_token;
 #[cfg(feature = "sqlite")]
 pub mod app;
 pub mod config;

@@ -8,7 +8,7 @@ use crate::hashing::Verdict;
 use crate::outbox::repeats::NOTICES_IF_UNCONFIRMED;
 use crate::password::{Password, PasswordRefusal};
 use crate::service::Service;
-use crate::store::{HeldSession, PasswordChange};
+use crate::store::PasswordChange;
 
 /// Why a password was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -47,13 +47,15 @@ pub async fn target(
     by: &Authenticated,
     id: Option<&AccountId>,
 ) -> Result<Account, ChangeError> {
-    match id {
-        None => Ok(by.account.clone()),
-        Some(id) if *id == by.account.id => Ok(by.account.clone()),
-        Some(_) if !by.account.is_admin => Err(ChangeError::Denied),
-        Some(id) => {
+    match (id, by.owner()) {
+        (None, Some(own)) => Ok(own.clone()),
+        (Some(id), Some(own)) if *id == own.id => Ok(own.clone()),
+        (Some(_), Some(own)) if !own.is_admin => Err(ChangeError::Denied),
+        (Some(id), _) => {
             service.store.account_by_id(id).await.map_err(Trouble::from)?.ok_or(ChangeError::UnknownAccount)
         }
+        // The built-in administrator has no password that could be changed.
+        (None, None) => Err(ChangeError::UnknownAccount),
     }
 }
 
@@ -70,7 +72,7 @@ pub async fn change(
     new: &Password,
 ) -> Result<(), ChangeError> {
     service.policy.password.check(new)?;
-    let is_own = target.id == by.account.id;
+    let is_own = by.owns(&target.id);
     // Counted as a sign-in: it costs a hash, and with the current password asked for it can be guessed at.
     service.limiter.sign_in(caller.ip, service.now()).map_err(Trouble::from)?;
     if is_own && service.policy.password.require_current {
@@ -82,14 +84,14 @@ pub async fn change(
     let change = PasswordChange {
         account: target.id.clone(),
         new: hash,
-        by: is_own.then_some(HeldSession { session: by.session, generation: by.account.generation }),
+        by: by.held().filter(|_| is_own),
         notice,
         notices_if_unconfirmed: NOTICES_IF_UNCONFIRMED,
     };
     if !service.store.change_password(change, now).await.map_err(Trouble::from)? {
         return Err(if is_own { ChangeError::SessionEnded } else { ChangeError::UnknownAccount });
     }
-    tracing::info!(event = "password_changed", account.id = %target.id, by.id = %by.account.id, "a password was changed");
+    tracing::info!(event = "password_changed", account.id = %target.id, by.id = by.id(), "a password was changed");
     service.wake.notify_one();
     Ok(())
 }

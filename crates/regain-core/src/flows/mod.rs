@@ -5,12 +5,16 @@
 
 pub mod change_password;
 pub mod confirm_email;
+pub mod delete_account;
+pub mod find_account;
+pub mod put_account;
 pub mod register;
 pub mod reset_password;
 pub mod session;
 pub mod sign_in;
 #[cfg(test)]
 mod tests;
+pub mod user_token;
 
 use crate::caller::Caller;
 use crate::clock::Timestamp;

@@ -1,13 +1,14 @@
 //! Making an account.
 
-use crate::account::{Account, AccountId, Generation, NewAccount};
+use crate::account::{Account, AccountId, NewAccount};
 use crate::caller::Caller;
 use crate::flows::{Trouble, session};
 use crate::letter::{NewLetter, Purpose};
 use crate::name::Name;
 use crate::password::{Password, PasswordRefusal};
 use crate::service::Service;
-use crate::session::{AppId, SignedSession};
+use crate::session::AppId;
+use crate::signing::SignedToken;
 use crate::store::Registered;
 
 /// Why nobody was registered.
@@ -43,7 +44,7 @@ pub async fn register(
     name: &Name,
     password: &Password,
     app: &AppId,
-) -> Result<SignedSession, RegisterError> {
+) -> Result<SignedToken, RegisterError> {
     let now = service.now();
     service.limiter.register(caller.ip, now).map_err(Trouble::from)?;
     service.policy.password.check(password)?;
@@ -62,8 +63,8 @@ pub async fn register(
         }
         false => None,
     };
-    let account = NewAccount { id: id.clone(), name: name.clone(), password: hash.clone() };
-    let registered = service.store.register(account, letter, now).await.map_err(Trouble::from)?;
+    let account = NewAccount { id: id.clone(), name: name.clone(), password: hash };
+    let registered = service.store.register(account.clone(), letter, now).await.map_err(Trouble::from)?;
     if registered == Registered::Created {
         tracing::info!(event = "registered", account.id = %id, "an account was registered");
         service.wake.notify_one();
@@ -73,20 +74,6 @@ pub async fn register(
     }
     match registered {
         Registered::NameTaken => Err(RegisterError::NameTaken),
-        Registered::Created => {
-            let account = Account {
-                id,
-                name: name.as_str().to_owned(),
-                name_key: name.key().clone(),
-                address: name.address().cloned(),
-                password: Some(hash),
-                generation: Generation::default(),
-                kept_session: None,
-                is_admin: false,
-                is_confirmed: false,
-                is_disabled: false,
-            };
-            Ok(session::open(service, &account, app)?)
-        }
+        Registered::Created => Ok(session::open(service, &Account::new(account, now), app)?),
     }
 }

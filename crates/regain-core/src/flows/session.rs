@@ -1,16 +1,60 @@
 //! Using and ending sessions. Rights are looked up at each use: deleted, demoted or reset takes effect at once.
 
-use crate::account::Account;
+use crate::account::{Account, AccountId, BUILTIN_ADMIN};
+use crate::clock::Timestamp;
 use crate::flows::Trouble;
 use crate::service::Service;
-use crate::session::{AppId, BadSession, Session, SessionId, SignedSession};
+use crate::session::{AppId, Kind, Session, SessionId};
+use crate::signing::SignedToken;
+use crate::store::{AdminStanding, HeldSession};
 
-/// A session that was presented and holds.
+/// A token that was presented and holds.
 pub struct Authenticated {
-    /// Its account, as it is now.
-    pub account: Account,
-    /// Which session it is.
+    /// Who acts.
+    pub by: By,
+    /// Which token it is.
     pub session: SessionId,
+}
+
+/// Who acts.
+pub enum By {
+    /// The owner of an account, as the account is now.
+    Owner(Box<Account>),
+    /// The built-in administrator, by its token.
+    BuiltinAdmin,
+}
+
+impl Authenticated {
+    /// Whether this is an administrator, as of now.
+    pub fn is_admin(&self) -> bool {
+        match &self.by {
+            By::Owner(account) => account.is_admin,
+            By::BuiltinAdmin => true,
+        }
+    }
+
+    /// Whether this is the owner of that account.
+    pub fn owns(&self, id: &AccountId) -> bool {
+        self.owner().is_some_and(|account| account.id == *id)
+    }
+
+    /// Whose session it is; `None` for the built-in administrator.
+    pub fn owner(&self) -> Option<&Account> {
+        match &self.by {
+            By::Owner(account) => Some(account),
+            By::BuiltinAdmin => None,
+        }
+    }
+
+    /// Who acts, for the log.
+    pub fn id(&self) -> &str {
+        self.owner().map_or(BUILTIN_ADMIN, |account| account.id.as_str())
+    }
+
+    /// The session as a step of the store checks it once more; `None` for the built-in administrator.
+    pub(crate) fn held(&self) -> Option<HeldSession> {
+        self.owner().map(|account| HeldSession { session: self.session, generation: account.generation })
+    }
 }
 
 /// Why a session does not hold.
@@ -28,29 +72,52 @@ pub enum AuthenticateError {
 }
 
 /// Opens a session of `account`.
-pub(crate) fn open(service: &Service, account: &Account, app: &AppId) -> Result<SignedSession, Trouble> {
+pub(crate) fn open(service: &Service, account: &Account, app: &AppId) -> Result<SignedToken, Trouble> {
     let session =
         Session::open(account, app, service.now() + service.policy.session_lifetime, &*service.rng)?;
     service.signing_key.sign(&session).map_err(|_| Trouble::Internal("a session could not be signed"))
 }
 
-/// Checks a session token.
+/// Checks a token that is presented to act: a refresh token, or the administrator's. User tokens are for others to check.
 ///
 /// # Errors
 /// See [`AuthenticateError`].
 pub async fn authenticate(service: &Service, token: &str) -> Result<Authenticated, AuthenticateError> {
-    let (session, id) =
-        service.signing_key.open(token, service.now()).map_err(|_| AuthenticateError::Invalid)?;
-    let known = service.store.session(&session.account(), &id).await.map_err(Trouble::from)?;
+    let (claims, id) = service.signing_key.read(token).map_err(|_| AuthenticateError::Invalid)?;
+    if claims.expires.is_some_and(|expires| expires < service.now()) {
+        return Err(AuthenticateError::Invalid);
+    }
+    match claims.kind {
+        Kind::Session(session) => {
+            let account = owner_of(service, &session, &id).await?;
+            Ok(Authenticated { by: By::Owner(Box::new(account)), session: id })
+        }
+        Kind::Admin if service.policy.admin_token => match service.store.admin_token(&id).await {
+            Ok(AdminStanding::InForce) => Ok(Authenticated { by: By::BuiltinAdmin, session: id }),
+            Ok(AdminStanding::Revoked) => Err(AuthenticateError::Revoked),
+            Ok(AdminStanding::Unknown) => Err(AuthenticateError::Invalid),
+            Err(error) => Err(Trouble::from(error).into()),
+        },
+        Kind::Admin | Kind::User => Err(AuthenticateError::Invalid),
+    }
+}
+
+/// The account of a session, where the session holds.
+pub(crate) async fn owner_of(
+    service: &Service,
+    session: &Session,
+    id: &SessionId,
+) -> Result<Account, AuthenticateError> {
+    let known = service.store.session(&session.account(), id).await.map_err(Trouble::from)?;
     let (account, is_revoked) = known.ok_or(AuthenticateError::Invalid)?;
-    let is_current = session.generation() == account.generation || account.kept_session == Some(id);
+    let is_current = session.generation() == account.generation || account.kept_session == Some(*id);
     if account.is_disabled || !is_current {
         return Err(AuthenticateError::Invalid);
     }
     if is_revoked {
         return Err(AuthenticateError::Revoked);
     }
-    Ok(Authenticated { account, session: id })
+    Ok(account)
 }
 
 /// Why a session was not revoked.
@@ -67,23 +134,20 @@ pub enum RevokeError {
     Trouble(#[from] Trouble),
 }
 
-/// Revokes a session, one's own or, for an administrator, anybody's. One that has expired needs no more.
+/// Revokes a token, one's own or, for an administrator, anybody's. One that has expired needs no more.
 ///
 /// # Errors
 /// See [`RevokeError`].
 pub async fn revoke(service: &Service, by: &Authenticated, token: &str) -> Result<(), RevokeError> {
     let now = service.now();
-    let (session, id) = match service.signing_key.open(token, now) {
-        Ok((session, id)) => (session, Some(id)),
-        Err((BadSession::Expired, Some(session))) => (session, None),
-        Err(_) => return Err(RevokeError::InvalidToken),
-    };
-    if session.account() != by.account.id && !by.account.is_admin {
+    let (claims, id) = service.signing_key.read(token).map_err(|_| RevokeError::InvalidToken)?;
+    if !by.owns(&claims.account) && !by.is_admin() {
         return Err(RevokeError::Denied);
     }
-    if let Some(id) = id {
-        service.store.revoke(&id, &session.account(), session.expires(), now).await.map_err(Trouble::from)?;
-        tracing::info!(event = "signed_out", account.id = %session.identity, "a session was revoked");
+    let expires = claims.expires.unwrap_or(Timestamp::MAX);
+    if expires >= now {
+        service.store.revoke(&id, &claims.account, expires, now).await.map_err(Trouble::from)?;
+        tracing::info!(event = "signed_out", account.id = %claims.account, by.id = by.id(), "a token was revoked");
     }
     Ok(())
 }

@@ -8,7 +8,8 @@ use crate::hashing::Verdict;
 use crate::name::Name;
 use crate::password::Password;
 use crate::service::Service;
-use crate::session::{AppId, SignedSession};
+use crate::session::AppId;
+use crate::signing::SignedToken;
 
 /// Why no session was opened.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +35,7 @@ pub async fn sign_in(
     name: &Name,
     password: &Password,
     app: &AppId,
-) -> Result<SignedSession, SignInError> {
+) -> Result<SignedToken, SignInError> {
     may_try(service, caller, name)?;
     let account = service.store.account_by_name(name.key()).await.map_err(Trouble::from)?;
     open_with_password(service, name, account, password, app).await
@@ -53,7 +54,7 @@ pub async fn sign_in_or_register(
     name: &Name,
     password: &Password,
     app: &AppId,
-) -> Result<SignedSession, SignInError> {
+) -> Result<SignedToken, SignInError> {
     may_try(service, caller, name)?;
     let account = service.store.account_by_name(name.key()).await.map_err(Trouble::from)?;
     let policy = &service.policy;
@@ -86,7 +87,7 @@ async fn open_with_password(
     account: Option<Account>,
     password: &Password,
     app: &AppId,
-) -> Result<SignedSession, SignInError> {
+) -> Result<SignedToken, SignInError> {
     let stored = account.as_ref().and_then(|a| a.password.as_ref());
     let verdict = service.hashing.verify(password, stored).await.map_err(Trouble::from)?;
     let account = match (account, verdict) {

@@ -252,7 +252,7 @@ async fn another_account_is_changed_by_an_administrator_only() {
         change_password::target(&desk.service, &by, Some(&ann)).await,
         Err(ChangeError::Denied)
     ));
-    store.edit_account(&by.account.id, |a| a.is_admin = true);
+    store.edit_account(&by.owner().unwrap().id, |a| a.is_admin = true);
     let by = session::authenticate(&desk.service, &bob).await.unwrap();
     let target = change_password::target(&desk.service, &by, Some(&ann)).await.unwrap();
     change_password::change(&desk.service, &desk.caller, &by, &target, None, &secret(NEW)).await.unwrap();
@@ -271,8 +271,15 @@ async fn the_current_password_is_asked_for_where_the_policy_says_so() {
     let by = session::authenticate(&desk.service, &mine).await.unwrap();
     let change = async |current: Option<&str>| {
         let current = current.map(secret);
-        change_password::change(&desk.service, &desk.caller, &by, &by.account, current.as_ref(), &secret(NEW))
-            .await
+        change_password::change(
+            &desk.service,
+            &desk.caller,
+            &by,
+            by.owner().unwrap(),
+            current.as_ref(),
+            &secret(NEW),
+        )
+        .await
     };
     assert!(matches!(change(None).await, Err(ChangeError::CurrentMissing)));
     assert!(matches!(change(Some("wrong password")).await, Err(ChangeError::CurrentWrong)));

@@ -7,8 +7,9 @@ mod mailer;
 mod memory;
 mod rng;
 
-use crate::account::{Account, AccountId, Generation};
+use crate::account::{Account, AccountId, AccountRecord};
 use crate::caller::Caller;
+use crate::clock::Timestamp;
 use crate::name::{KeyMode, Name};
 
 pub use clock::FakeClock;
@@ -20,18 +21,8 @@ pub use rng::CountingRng;
 #[expect(clippy::expect_used, reason = "for tests")]
 pub fn account(name: &str) -> Account {
     let name = Name::parse(name, KeyMode::Folded).expect("a name");
-    Account {
-        id: AccountId::from_stored("0123456789abcdef0123456789abcdef"),
-        name: name.as_str().to_owned(),
-        name_key: name.key().clone(),
-        address: name.address().cloned(),
-        password: None,
-        generation: Generation::default(),
-        kept_session: None,
-        is_admin: false,
-        is_confirmed: false,
-        is_disabled: false,
-    }
+    let record = AccountRecord::new(AccountId::from_stored("0123456789abcdef0123456789abcdef"), name);
+    Account::from_record(record, Timestamp::from_millis(0))
 }
 
 /// A client at 192.0.2.1 with a browser.

@@ -18,8 +18,13 @@ pub(crate) struct Migration {
 }
 
 /// All of them, in order. A released one never changes.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration { name: "0001_schema", sql: include_str!("../../migrations/sqlite/0001_schema.sql") }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001_schema", sql: include_str!("../../migrations/sqlite/0001_schema.sql") },
+    Migration {
+        name: "0002_deleted_accounts",
+        sql: include_str!("../../migrations/sqlite/0002_deleted_accounts.sql"),
+    },
+];
 
 /// Applies what is missing, all or nothing, and answers how names are compared.
 pub(crate) fn migrate(
@@ -45,33 +50,19 @@ pub(crate) fn migrate(
         )
         .map_err(&failed)?;
     }
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let found: i64 = step
-        .query_row("SELECT coalesce(max(number), 0) FROM migrations", (), |row| row.get(0))
-        .map_err(&failed)?;
-    if found > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known });
-    }
+    check_not_newer(&step, path)?;
     for (number, migration) in (1..).zip(MIGRATIONS) {
-        let hash = sha256(migration.sql);
-        let applied: Option<Vec<u8>> = step
-            .query_row("SELECT sha256 FROM migrations WHERE number = ?1", [number], |row| row.get(0))
-            .optional()
-            .map_err(&failed)?;
-        match applied {
-            Some(applied) if applied == hash => {}
-            Some(_) => return Err(OpenError::Altered { path: path.to_owned(), number }),
-            None => {
-                step.execute_batch(migration.sql).map_err(&failed)?;
-                // For the operator's eyes; the rules get their time as a parameter.
-                step.execute(
-                    "INSERT INTO migrations (number, name, sha256, applied)
-                     VALUES (?1, ?2, ?3, unixepoch() * 1000)",
-                    (number, migration.name, hash),
-                )
-                .map_err(&failed)?;
-            }
+        if is_applied(&step, path, number, migration)? {
+            continue;
         }
+        step.execute_batch(migration.sql).map_err(&failed)?;
+        // For the operator's eyes; the rules get their time as a parameter.
+        step.execute(
+            "INSERT INTO migrations (number, name, sha256, applied)
+             VALUES (?1, ?2, ?3, unixepoch() * 1000)",
+            (number, migration.name, sha256(migration.sql)),
+        )
+        .map_err(&failed)?;
     }
     step.execute(
         "INSERT INTO meta (key, value) VALUES ('key_mode', ?1), ('made', unixepoch() * 1000)
@@ -88,6 +79,49 @@ pub(crate) fn migrate(
     })?;
     step.commit().map_err(&failed)?;
     Ok(key_mode)
+}
+
+/// How many migrations a database would get by being opened; changes nothing.
+pub(crate) fn pending(connection: &Connection, path: &Path) -> Result<usize, OpenError> {
+    let failed = unusable(path);
+    if !has_table(connection, "migrations").map_err(&failed)? {
+        return if is_empty(connection).map_err(&failed)? {
+            Ok(MIGRATIONS.len())
+        } else {
+            Err(OpenError::Foreign(path.to_owned()))
+        };
+    }
+    check_not_newer(connection, path)?;
+    let applied =
+        (1..).zip(MIGRATIONS).map(|(number, migration)| is_applied(connection, path, number, migration));
+    let applied: Vec<bool> = applied.collect::<Result<_, _>>()?;
+    Ok(applied.into_iter().filter(|is_applied| !is_applied).count())
+}
+
+fn check_not_newer(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let found: i64 = connection
+        .query_row("SELECT coalesce(max(number), 0) FROM migrations", (), |row| row.get(0))
+        .map_err(unusable(path))?;
+    if found > known { Err(OpenError::Newer { path: path.to_owned(), found, known }) } else { Ok(()) }
+}
+
+/// Whether a migration was applied, with the text that it has here.
+fn is_applied(
+    connection: &Connection,
+    path: &Path,
+    number: i64,
+    migration: &Migration,
+) -> Result<bool, OpenError> {
+    let applied: Option<Vec<u8>> = connection
+        .query_row("SELECT sha256 FROM migrations WHERE number = ?1", [number], |row| row.get(0))
+        .optional()
+        .map_err(unusable(path))?;
+    match applied {
+        None => Ok(false),
+        Some(applied) if applied == sha256(migration.sql) => Ok(true),
+        Some(_) => Err(OpenError::Altered { path: path.to_owned(), number }),
+    }
 }
 
 /// SHA-256 of a migration's text.

@@ -85,6 +85,15 @@ impl SqliteStore {
         })
     }
 
+    /// How many migrations the database at `path` would get by being opened. Opens it for reading alone and changes nothing.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn pending_migrations(path: &Path) -> Result<usize, OpenError> {
+        let connection = connection::reader(path, Options::default().busy_timeout)?;
+        migrate::pending(&connection, path)
+    }
+
     /// Where the database is.
     pub fn path(&self) -> &Path {
         &self.path

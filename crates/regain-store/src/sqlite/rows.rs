@@ -2,8 +2,8 @@
 
 use regain_core::token::TokenKeyId;
 use regain_core::{
-    Account, AccountId, Address, Generation, Letter, LetterId, LetterState, NameKey, PasswordHash, Purpose,
-    SessionId, Timestamp, UserAgent,
+    Account, AccountId, Address, Generation, Letter, LetterId, LetterState, Metadata, NameKey, PasswordHash,
+    Purpose, SessionId, Timestamp, UserAgent,
 };
 use rusqlite::types::Type;
 use rusqlite::{Error, Row};
@@ -19,13 +19,13 @@ macro_rules! letter_columns {
 macro_rules! account_columns {
     () => {
         "a.id, a.name, a.name_key, a.address, a.password, a.generation, a.kept_session, a.is_admin, \
-         a.is_confirmed, a.is_disabled"
+         a.is_confirmed, a.is_disabled, a.metadata, a.created"
     };
 }
 pub(crate) use {account_columns, letter_columns};
 
 /// How many columns [`account`] reads.
-pub(crate) const ACCOUNT_WIDTH: usize = 10;
+pub(crate) const ACCOUNT_WIDTH: usize = 12;
 /// How many columns [`letter`] reads.
 pub(crate) const LETTER_WIDTH: usize = 17;
 
@@ -68,6 +68,9 @@ pub(crate) fn account(row: &Row<'_>, at: usize) -> rusqlite::Result<Account> {
         is_admin: row.get(at + 7)?,
         is_confirmed: row.get(at + 8)?,
         is_disabled: row.get(at + 9)?,
+        metadata: Metadata::from_stored(row.get_ref(at + 10)?.as_str()?)
+            .ok_or_else(|| unreadable(at + 10))?,
+        created: time(row, at + 11)?,
     })
 }
 

@@ -7,16 +7,17 @@ use regain_core::account::NewAccount;
 use regain_core::letter::{ClaimedLetter, NewLetter};
 use regain_core::outbox::repeats::Repeats;
 use regain_core::store::{
-    Arm, Armed, CompleteReset, Confirmation, LetterFilter, OutboxStatus, PasswordChange, Posted, Registered,
-    Retention, Retried, Settlement, TokenStanding,
+    AccountFilter, Added, AdminStanding, Arm, Armed, CompleteReset, Confirmation, Deleted, HeldSession,
+    LetterFilter, OutboxStatus, PasswordChange, Posted, Put, PutAccount, Registered, Retention, Retried,
+    Settlement, TokenStanding,
 };
 use regain_core::{
-    Account, AccountId, ClaimId, KeyMode, Letter, LetterId, NameKey, PasswordHash, Purpose, SessionId, Store,
-    StoreError, Timestamp, TokenHash,
+    Account, AccountId, AccountRecord, ClaimId, KeyMode, Letter, LetterId, NameKey, PasswordHash, Purpose,
+    SessionId, Store, StoreError, Timestamp, TokenHash,
 };
 
 use super::SqliteStore;
-use super::steps::{accounts, courier, operator, post, read, tokens};
+use super::steps::{accounts, courier, manage, operator, post, read, tokens};
 
 #[async_trait]
 impl Store for SqliteStore {
@@ -55,6 +56,59 @@ impl Store for SqliteStore {
 
     async fn change_password(&self, change: PasswordChange, now: Timestamp) -> Result<bool, StoreError> {
         self.writer.run(move |c| accounts::change_password(c, &change, now)).await
+    }
+
+    async fn put_account(&self, put: PutAccount, now: Timestamp) -> Result<Put, StoreError> {
+        self.writer.run(move |c| manage::put_account(c, &put, now)).await
+    }
+
+    async fn delete_account(
+        &self,
+        id: &AccountId,
+        by: Option<HeldSession>,
+        now: Timestamp,
+    ) -> Result<Deleted, StoreError> {
+        let id = id.clone();
+        self.writer.run(move |c| manage::delete_account(c, &id, by, now)).await
+    }
+
+    async fn set_disabled(
+        &self,
+        id: &AccountId,
+        is_disabled: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.writer.run(move |c| manage::set_disabled(c, &id, is_disabled, now)).await
+    }
+
+    async fn add_accounts(
+        &self,
+        accounts: Vec<AccountRecord>,
+        now: Timestamp,
+    ) -> Result<Vec<Added>, StoreError> {
+        self.writer
+            .run(move |c| accounts.iter().map(|account| manage::add_account(c, account, now)).collect())
+            .await
+    }
+
+    async fn accounts(&self, filter: AccountFilter) -> Result<Vec<Account>, StoreError> {
+        self.readers.run(move |c| read::accounts(c, &filter)).await
+    }
+
+    async fn admin_token(&self, id: &SessionId) -> Result<AdminStanding, StoreError> {
+        let id = *id;
+        self.readers.run(move |c| manage::admin_token(c, &id)).await
+    }
+
+    async fn put_admin_token(
+        &self,
+        id: &SessionId,
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let id = *id;
+        self.writer.run(move |c| manage::put_admin_token(c, &id, replace, now)).await
     }
 
     async fn session(

@@ -20,6 +20,7 @@ use regain_store::{DataLock, LockError, OpenError, Options, SqliteStore};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin_token::{self, AdminTokenError};
 use crate::config::Config;
 use crate::courier::{CourierSettings, RunningCourier, Watch};
 use crate::http::server::{self, ServerLimits};
@@ -78,6 +79,9 @@ pub enum StartError {
     /// The keys cannot be read or made.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The administrator's token cannot be made.
+    #[error(transparent)]
+    AdminToken(#[from] AdminTokenError),
     /// The threads that hash passwords cannot be started.
     #[error(transparent)]
     Hashing(#[from] HashError),
@@ -127,12 +131,14 @@ impl Regain {
         }
         let rng: Arc<dyn Rng> = Arc::new(OsRng);
         let keys = Keys::open(&config.data_path, &*rng)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        admin_token::ensure(&config.data_path, &keys.signing, &*store, &*rng, clock.now()).await?;
         let outlet = outlet(config, delivery, composer)?;
         let policy =
             regain_core::Policy { mail: outlet.is_some(), key_mode: store.key_mode(), ..config.policy() };
         let service = Arc::new(Service {
             store: store.clone(),
-            clock: Arc::new(SystemClock::start()) as Arc<dyn Clock>,
+            clock,
             hashing: HashPool::start(HashCost::default(), rng.clone())?,
             rng,
             limiter: Limiter::new(policy.limits),

@@ -7,7 +7,7 @@ use std::path::Path;
 use regain::Config;
 use regain::app::database_path;
 use regain::keys::Keys;
-use regain_store::{Options, SqliteStore};
+use regain_store::SqliteStore;
 use rustix::fs::{Access, access};
 
 use super::Finding;
@@ -76,8 +76,12 @@ fn database(config: &Config) -> Finding {
     let path = database_path(config);
     match path.try_exists() {
         Ok(false) => Finding::ok(DATABASE, format!("{} will be made at the first start", path.display())),
-        Ok(true) => match SqliteStore::open(&path, Options::default()) {
-            Ok(_) => Finding::ok(DATABASE, format!("{}, with the schema of this version", path.display())),
+        Ok(true) => match SqliteStore::pending_migrations(&path) {
+            Ok(0) => Finding::ok(DATABASE, format!("{}, with the schema of this version", path.display())),
+            Ok(_) => Finding::ok(
+                DATABASE,
+                format!("{} gets the schema of this version at the next start", path.display()),
+            ),
             Err(error) => Finding::problem(DATABASE, format!("{:#}", anyhow::Error::new(error))),
         },
         Err(error) => Finding::problem(DATABASE, format!("{} cannot be looked at: {error}", path.display())),

@@ -1,14 +1,24 @@
 //! The steps on accounts, sessions and tokens.
 
-use crate::account::{Account, AccountId, Generation, NewAccount};
+use crate::account::{Account, AccountId, AccountRecord, Generation, NewAccount};
 use crate::clock::Timestamp;
 use crate::letter::{Letter, LetterState, NewLetter, Notice, Purpose};
+use crate::name::NameKey;
 use crate::password::PasswordHash;
-use crate::store::{CompleteReset, Confirmation, HeldSession, PasswordChange, Registered, TokenStanding};
+use crate::session::SessionId;
+use crate::store::{
+    AccountFilter, Added, AdminStanding, CompleteReset, Confirmation, Deleted, HeldSession, PasswordChange,
+    Put, PutAccount, Registered, TokenStanding,
+};
 use crate::testing::memory::{State, TokenRow};
 use crate::token::TokenHash;
 
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// Whether a session does not hold any more.
+fn has_ended(account: &Account, by: HeldSession) -> bool {
+    account.generation != by.generation && account.kept_session != Some(by.session)
+}
 
 impl State {
     pub(super) fn account(&self, id: &AccountId) -> Option<&Account> {
@@ -19,28 +29,123 @@ impl State {
         self.accounts.iter_mut().find(|a| a.id == *id)
     }
 
-    pub(super) fn register(&mut self, new: NewAccount, letter: Option<NewLetter>) -> Registered {
+    pub(super) fn register(
+        &mut self,
+        new: NewAccount,
+        letter: Option<NewLetter>,
+        now: Timestamp,
+    ) -> Registered {
         if self.accounts.iter().any(|a| a.name_key == *new.name.key()) {
             return Registered::NameTaken;
         }
-        let was_dropped = |l: &Letter| l.state == LetterState::Dropped && l.name_key == *new.name.key();
-        self.letters.retain(|row| !was_dropped(&row.letter));
+        self.forget_dropped(new.name.key());
         if let Some(letter) = letter {
             self.insert_letter(letter, Some(new.id.clone()), None);
         }
-        self.accounts.push(Account {
-            id: new.id,
-            name: new.name.as_str().to_owned(),
-            name_key: new.name.key().clone(),
-            address: new.name.address().cloned(),
-            password: Some(new.password),
-            generation: Generation::default(),
-            kept_session: None,
-            is_admin: false,
-            is_confirmed: false,
-            is_disabled: false,
-        });
+        self.accounts.push(Account::new(new, now));
         Registered::Created
+    }
+
+    fn forget_dropped(&mut self, key: &NameKey) {
+        let was_dropped = |l: &Letter| l.state == LetterState::Dropped && l.name_key == *key;
+        self.letters.retain(|row| !was_dropped(&row.letter));
+    }
+
+    pub(super) fn put_account(&mut self, put: PutAccount, now: Timestamp) -> Put {
+        let key = put.name.key().clone();
+        if let Some(account) = self.accounts.iter_mut().find(|a| a.name_key == key) {
+            if put.id.is_some_and(|id| id != account.id) {
+                return Put::OtherId;
+            }
+            account.is_admin = put.is_admin.unwrap_or(account.is_admin);
+            account.is_confirmed = put.is_confirmed.unwrap_or(account.is_confirmed);
+            account.metadata = put.metadata;
+            return Put::Updated(account.clone());
+        }
+        let record = AccountRecord {
+            is_admin: put.is_admin.unwrap_or(false),
+            is_confirmed: put.is_confirmed.unwrap_or(false),
+            metadata: put.metadata,
+            ..AccountRecord::new(put.id_if_new, put.name)
+        };
+        match self.add_account(record, now) {
+            Added::Added => self.accounts.last().cloned().map_or(Put::OtherId, Put::Created),
+            Added::AlreadyThere | Added::NameTaken | Added::IdTaken => Put::OtherId,
+        }
+    }
+
+    pub(super) fn add_account(&mut self, record: AccountRecord, now: Timestamp) -> Added {
+        if let Some(other) = self.account(&record.id) {
+            let is_same = other.name_key == *record.name.key();
+            return if is_same { Added::AlreadyThere } else { Added::IdTaken };
+        }
+        if self.accounts.iter().any(|a| a.name_key == *record.name.key()) {
+            return Added::NameTaken;
+        }
+        self.forget_dropped(record.name.key());
+        let gone = self.deleted.iter().filter(|(id, _)| *id == record.id).map(|(_, last)| last.0 + 1).max();
+        let account = Account::from_record(record, now);
+        self.accounts.push(Account { generation: Generation(gone.unwrap_or(0)), ..account });
+        Added::Added
+    }
+
+    pub(super) fn delete_account(
+        &mut self,
+        id: &AccountId,
+        by: Option<HeldSession>,
+        now: Timestamp,
+    ) -> Deleted {
+        let Some(account) = self.account(id).cloned() else { return Deleted::Unknown };
+        if by.is_some_and(|by| has_ended(&account, by) || account.is_disabled) {
+            return Deleted::SessionEnded;
+        }
+        for row in &mut self.letters {
+            let is_theirs = row.letter.account.as_ref().is_none_or(|of| of == id);
+            if is_theirs && row.letter.name_key == account.name_key && !row.letter.state.is_closed() {
+                row.close(LetterState::Dropped, now);
+            }
+        }
+        for token in self.tokens.iter_mut().filter(|t| t.account == *id) {
+            token.used.get_or_insert(now);
+        }
+        self.accounts.retain(|a| a.id != *id);
+        self.deleted.push((id.clone(), account.generation));
+        Deleted::Deleted
+    }
+
+    pub(super) fn set_disabled(&mut self, id: &AccountId, is_disabled: bool, now: Timestamp) -> bool {
+        let Some(account) = self.account_mut(id) else { return false };
+        let is_new = is_disabled && !account.is_disabled;
+        account.is_disabled = is_disabled;
+        if is_new {
+            account.generation.0 += 1;
+            account.kept_session = None;
+            self.end_resets(id, now);
+        }
+        true
+    }
+
+    pub(super) fn list_accounts(&self, filter: &AccountFilter) -> Vec<Account> {
+        let is_wanted = |a: &&Account| {
+            filter.after.as_ref().is_none_or(|after| a.name_key > *after)
+                && filter.is_admin.is_none_or(|is| a.is_admin == is)
+                && filter.is_disabled.is_none_or(|is| a.is_disabled == is)
+                && filter.is_confirmed.is_none_or(|is| a.is_confirmed == is)
+        };
+        let mut found: Vec<Account> = self.accounts.iter().filter(is_wanted).cloned().collect();
+        found.sort_by(|a, b| a.name_key.cmp(&b.name_key));
+        found.truncate(filter.limit);
+        found
+    }
+
+    pub(super) fn admin_standing(&self, id: &SessionId) -> AdminStanding {
+        if self.admin_token != Some(*id) {
+            AdminStanding::Unknown
+        } else if self.revoked.iter().any(|(revoked, _)| revoked == id) {
+            AdminStanding::Revoked
+        } else {
+            AdminStanding::InForce
+        }
     }
 
     pub(super) fn rehash(&mut self, id: &AccountId, old: &PasswordHash, new: &PasswordHash) -> bool {
@@ -57,9 +162,7 @@ impl State {
         let Some(account) = self.account_mut(&change.account).filter(|a| !a.is_disabled) else {
             return false;
         };
-        let has_ended =
-            |by: HeldSession| account.generation != by.generation && account.kept_session != Some(by.session);
-        if change.by.is_some_and(has_ended) {
+        if change.by.is_some_and(|by| has_ended(account, by)) {
             return false;
         }
         account.password = Some(change.new);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::account::{Account, AccountId, NewAccount};
+use crate::account::{Account, AccountId, AccountRecord, Generation, NewAccount};
 use crate::clock::Timestamp;
 use crate::letter::{ClaimId, ClaimedLetter, Letter, LetterId, NewLetter, Purpose};
 use crate::name::{KeyMode, NameKey};
@@ -16,8 +16,9 @@ use crate::outbox::repeats::Repeats;
 use crate::password::PasswordHash;
 use crate::session::SessionId;
 use crate::store::{
-    Arm, Armed, CompleteReset, Confirmation, LetterFilter, OutboxStatus, PasswordChange, Posted, Registered,
-    Retention, Retried, Settlement, Store, StoreError, TokenStanding,
+    AccountFilter, Added, AdminStanding, Arm, Armed, CompleteReset, Confirmation, Deleted, HeldSession,
+    LetterFilter, OutboxStatus, PasswordChange, Posted, Put, PutAccount, Registered, Retention, Retried,
+    Settlement, Store, StoreError, TokenStanding,
 };
 use crate::token::TokenHash;
 
@@ -33,6 +34,8 @@ struct State {
     tokens: Vec<TokenRow>,
     letters: Vec<LetterRow>,
     revoked: Vec<(SessionId, Timestamp)>,
+    deleted: Vec<(AccountId, Generation)>,
+    admin_token: Option<SessionId>,
 }
 
 struct TokenRow {
@@ -74,9 +77,9 @@ impl Store for MemoryStore {
         &self,
         account: NewAccount,
         letter: Option<NewLetter>,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<Registered, StoreError> {
-        Ok(self.lock().register(account, letter))
+        Ok(self.lock().register(account, letter, now))
     }
 
     async fn account_by_name(&self, name: &NameKey) -> Result<Option<Account>, StoreError> {
@@ -98,6 +101,58 @@ impl Store for MemoryStore {
 
     async fn change_password(&self, change: PasswordChange, now: Timestamp) -> Result<bool, StoreError> {
         Ok(self.lock().change_password(change, now))
+    }
+
+    async fn put_account(&self, put: PutAccount, now: Timestamp) -> Result<Put, StoreError> {
+        Ok(self.lock().put_account(put, now))
+    }
+
+    async fn delete_account(
+        &self,
+        id: &AccountId,
+        by: Option<HeldSession>,
+        now: Timestamp,
+    ) -> Result<Deleted, StoreError> {
+        Ok(self.lock().delete_account(id, by, now))
+    }
+
+    async fn set_disabled(
+        &self,
+        id: &AccountId,
+        is_disabled: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        Ok(self.lock().set_disabled(id, is_disabled, now))
+    }
+
+    async fn add_accounts(
+        &self,
+        accounts: Vec<AccountRecord>,
+        now: Timestamp,
+    ) -> Result<Vec<Added>, StoreError> {
+        let mut state = self.lock();
+        Ok(accounts.into_iter().map(|account| state.add_account(account, now)).collect())
+    }
+
+    async fn accounts(&self, filter: AccountFilter) -> Result<Vec<Account>, StoreError> {
+        Ok(self.lock().list_accounts(&filter))
+    }
+
+    async fn admin_token(&self, id: &SessionId) -> Result<AdminStanding, StoreError> {
+        Ok(self.lock().admin_standing(id))
+    }
+
+    async fn put_admin_token(
+        &self,
+        id: &SessionId,
+        replace: bool,
+        _now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.lock();
+        if replace || state.admin_token.is_none() {
+            state.admin_token = Some(*id);
+        }
+        Ok(state.admin_token == Some(*id))
     }
 
     async fn session(

@@ -40,12 +40,7 @@ pub(crate) fn register(
         audit(c, &AccountId::from_stored(owner), "registered_again", now)?;
         return Ok(Registered::NameTaken);
     }
-    c.prepare_cached(
-        "DELETE FROM letters WHERE id IN (
-             SELECT id FROM letters INDEXED BY letters_closed
-             WHERE purpose IN ('reset', 'confirm') AND name_key = ?1 AND ended IS NOT NULL AND state = 'dropped')",
-    )?
-    .execute([new.name.key().as_str()])?;
+    forget_dropped(c, new.name.key())?;
     if let Some(letter) = letter {
         let row = NewRow {
             id: &letter.id,
@@ -61,6 +56,17 @@ pub(crate) fn register(
     }
     audit(c, &new.id, "registered", now)?;
     Ok(Registered::Created)
+}
+
+/// Forgets the letters that were dropped because a name had no account, so that its owner is not made to wait for them.
+pub(super) fn forget_dropped(c: &Connection, key: &NameKey) -> rusqlite::Result<()> {
+    c.prepare_cached(
+        "DELETE FROM letters WHERE id IN (
+             SELECT id FROM letters INDEXED BY letters_closed
+             WHERE purpose IN ('reset', 'confirm') AND name_key = ?1 AND ended IS NOT NULL AND state = 'dropped')",
+    )?
+    .execute([key.as_str()])
+    .map(drop)
 }
 
 /// Replaces a hash, where it is still the old one.

@@ -4,6 +4,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod courier;
+pub(crate) mod manage;
 pub(crate) mod operator;
 pub(crate) mod post;
 pub(crate) mod read;

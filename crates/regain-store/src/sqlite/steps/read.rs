@@ -1,6 +1,6 @@
 //! The reads. Each is one statement, so that it sees one state of the database.
 
-use regain_core::store::{LetterFilter, OutboxStatus, TokenStanding};
+use regain_core::store::{AccountFilter, LetterFilter, OutboxStatus, TokenStanding};
 use regain_core::{
     Account, AccountId, Letter, LetterId, LetterState, NameKey, Purpose, SessionId, Timestamp, TokenHash,
 };
@@ -21,6 +21,27 @@ pub(crate) fn account_by_id(c: &Connection, id: &AccountId) -> rusqlite::Result<
     c.prepare_cached(concat!("SELECT ", account_columns!(), " FROM accounts a WHERE a.id = ?1"))?
         .query_row([id.as_str()], |row| account(row, 0))
         .optional()
+}
+
+/// Accounts in the order of their name keys.
+pub(crate) fn accounts(c: &Connection, filter: &AccountFilter) -> rusqlite::Result<Vec<Account>> {
+    let mut statement = c.prepare_cached(concat!(
+        "SELECT ",
+        account_columns!(),
+        " FROM accounts a
+         WHERE a.name_key > ?1 AND (?2 IS NULL OR a.is_admin = ?2) AND (?3 IS NULL OR a.is_disabled = ?3)
+           AND (?4 IS NULL OR a.is_confirmed = ?4)
+         ORDER BY a.name_key LIMIT ?5"
+    ))?;
+    let parameters = (
+        // No name is empty.
+        filter.after.as_ref().map_or("", NameKey::as_str),
+        filter.is_admin,
+        filter.is_disabled,
+        filter.is_confirmed,
+        count(filter.limit),
+    );
+    statement.query_map(parameters, |row| account(row, 0))?.collect()
 }
 
 /// The account of a session, and whether that session was revoked.

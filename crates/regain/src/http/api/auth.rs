@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use regain_core::flows::{register, sign_in};
-use regain_core::{AppId, Caller, Name, Password, SignedSession};
+use regain_core::{AppId, Caller, Name, Password, SignedToken};
 
 use super::super::Site;
 use super::super::error::Problem;
@@ -72,7 +72,7 @@ fn parse(site: &Site, mut body: Object) -> Result<Asked, Problem> {
     Ok(Asked { name, password, register, app })
 }
 
-fn opened(session: &SignedSession) -> Response {
+fn opened(session: &SignedToken) -> Response {
     // Neither part needs escaping: one is base64, the other the JSON that is inside it, byte for byte.
     let (token, json) = (&*session.token, &session.json);
     let body = format!("{{\"refresh_token\":{{\"token\":\"{token}\",\"token_data\":{json}}}}}");

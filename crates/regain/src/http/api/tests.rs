@@ -297,7 +297,7 @@ async fn changing_a_password_checks_in_the_order_of_ros_and_keeps_the_session() 
 async fn an_administrator_changes_the_password_of_others_that_exist() {
     let site = TestSite::new();
     let session = token_of(&site, ANN).await;
-    let ann = authenticate(&site.desk.service, &session).await.ok().unwrap().account.id;
+    let ann = authenticate(&site.desk.service, &session).await.ok().unwrap().owner().unwrap().id.clone();
     site.store.edit_account(&ann, |account| account.is_admin = true);
     let header = format!("authorization: {session}");
     let unknown = "{\"user_id\":\"nobody\",\"data\":{}}";
