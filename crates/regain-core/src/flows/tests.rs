@@ -1,5 +1,7 @@
 //! Stories: the flows and the courier together, on fakes.
 
+mod managing;
+
 use std::sync::Arc;
 use std::time::Duration;
 

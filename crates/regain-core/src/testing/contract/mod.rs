@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod claims;
 pub mod fixture;
 pub mod letters;
+pub mod manage;
 pub mod operator;
 pub mod tokens;
 
@@ -26,6 +27,16 @@ macro_rules! store_contract {
             accounts: notices_to_an_unconfirmed_address_are_limited,
             accounts: a_name_that_is_no_address_gets_no_notice,
             accounts: a_revoked_session_is_told_apart,
+            manage: an_account_that_is_put_is_made_or_changed,
+            manage: an_account_is_put_under_its_own_identity_alone,
+            manage: a_name_of_realm_is_another_account_and_gets_no_mail,
+            manage: a_deleted_account_leaves_no_session_link_or_letter,
+            manage: an_identity_that_is_given_away_again_and_again_never_goes_back,
+            manage: only_a_session_that_holds_deletes_its_account,
+            manage: disabling_ends_sessions_and_links_for_good,
+            manage: accounts_are_added_each_that_meets_no_other,
+            manage: accounts_are_listed_by_name_and_by_page,
+            manage: one_administrators_token_is_in_force,
             tokens: a_token_is_good_until_its_expiry,
             tokens: a_token_is_bound_to_its_purpose,
             tokens: a_reset_happens_once,

@@ -15,11 +15,6 @@ use crate::token::TokenHash;
 
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
-/// Whether a session does not hold any more.
-fn has_ended(account: &Account, by: HeldSession) -> bool {
-    account.generation != by.generation && account.kept_session != Some(by.session)
-}
-
 impl State {
     pub(super) fn account(&self, id: &AccountId) -> Option<&Account> {
         self.accounts.iter().find(|a| a.id == *id)
@@ -96,7 +91,7 @@ impl State {
         now: Timestamp,
     ) -> Deleted {
         let Some(account) = self.account(id).cloned() else { return Deleted::Unknown };
-        if by.is_some_and(|by| has_ended(&account, by) || account.is_disabled) {
+        if by.is_some_and(|by| self.has_ended(&account, by)) {
             return Deleted::SessionEnded;
         }
         for row in &mut self.letters {
@@ -148,6 +143,12 @@ impl State {
         }
     }
 
+    /// Whether a session does not hold any more, or its account is disabled.
+    fn has_ended(&self, account: &Account, by: HeldSession) -> bool {
+        let is_current = account.generation == by.generation || account.kept_session == Some(by.session);
+        account.is_disabled || !is_current || self.revoked.iter().any(|(revoked, _)| *revoked == by.session)
+    }
+
     pub(super) fn rehash(&mut self, id: &AccountId, old: &PasswordHash, new: &PasswordHash) -> bool {
         match self.account_mut(id) {
             Some(account) if account.password.as_ref() == Some(old) => {
@@ -159,12 +160,13 @@ impl State {
     }
 
     pub(super) fn change_password(&mut self, change: PasswordChange, now: Timestamp) -> bool {
-        let Some(account) = self.account_mut(&change.account).filter(|a| !a.is_disabled) else {
+        let Some(account) = self.account(&change.account).filter(|a| !a.is_disabled) else {
             return false;
         };
-        if change.by.is_some_and(|by| has_ended(account, by)) {
+        if change.by.is_some_and(|by| self.has_ended(account, by)) {
             return false;
         }
+        let Some(account) = self.account_mut(&change.account) else { return false };
         account.password = Some(change.new);
         account.generation.0 += 1;
         account.kept_session = change.by.map(|by| by.session);

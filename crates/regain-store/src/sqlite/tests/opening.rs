@@ -109,6 +109,37 @@ fn many_that_open_a_new_database_at_once_all_succeed() {
     }
 }
 
+#[tokio::test]
+async fn a_database_of_an_earlier_version_is_brought_up_to_date_with_what_is_in_it() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("regain.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(MIGRATIONS[0].sql).unwrap();
+    old.execute_batch(
+        "CREATE TABLE migrations (number INTEGER PRIMARY KEY NOT NULL, name TEXT NOT NULL, sha256 BLOB NOT NULL,
+                                  applied INTEGER NOT NULL) STRICT;
+         INSERT INTO meta (key, value) VALUES ('key_mode', 'folded');
+         INSERT INTO accounts (id, name, name_key, address, password, created)
+         VALUES ('9f83', 'Ann@example.org', 'ann@example.org', 'Ann@example.org', 'hash', 7);",
+    )
+    .unwrap();
+    old.execute("INSERT INTO migrations VALUES (1, '0001_schema', ?1, 0)", [sha256(MIGRATIONS[0].sql)])
+        .unwrap();
+    assert_eq!(SqliteStore::pending_migrations(&path).unwrap(), MIGRATIONS.len() - 1);
+    assert_eq!(
+        SqliteStore::pending_migrations(&path).unwrap(),
+        MIGRATIONS.len() - 1,
+        "looking changes nothing"
+    );
+    let store = SqliteStore::open(&path, Options::default()).unwrap();
+    assert_eq!(SqliteStore::pending_migrations(&path).unwrap(), 0);
+    let ann = store.account_by_id(&regain_core::AccountId::from_stored("9f83")).await.unwrap().unwrap();
+    assert_eq!(
+        (ann.name.as_str(), ann.created.as_millis(), ann.metadata.is_empty()),
+        ("Ann@example.org", 7, true)
+    );
+}
+
 #[test]
 fn a_newer_schema_is_refused_with_its_number() {
     let scene = Scene::new();
@@ -116,6 +147,8 @@ fn a_newer_schema_is_refused_with_its_number() {
     let refused = SqliteStore::open(&scene.path(), Options::default()).err().unwrap();
     assert!(matches!(refused, OpenError::Newer { found: 99, .. }), "{refused}");
     assert!(refused.to_string().contains("run a newer version"), "{refused}");
+    let looked = SqliteStore::pending_migrations(&scene.path()).err().unwrap();
+    assert!(matches!(looked, OpenError::Newer { found: 99, .. }), "{looked}");
 }
 
 #[test]
