@@ -10,6 +10,12 @@ use super::{audit, read};
 /// Whose the administrator's token is, for the audit trail.
 const BUILTIN_ADMIN: &str = "__admin";
 
+const VOID_TOKENS: &str = "UPDATE tokens SET used = ?2 WHERE account = ?1 AND used IS NULL";
+const DROP_LETTERS: &str = "UPDATE letters
+     SET state = 'dropped', ended = ?3, claim = NULL, lease = NULL, last_error = 'the account was deleted'
+     WHERE purpose IN ('reset', 'confirm', 'password_changed') AND name_key = ?2 AND ended IS NULL
+       AND (account IS NULL OR account = ?1)";
+
 /// Makes the account of a name, or changes what is kept with it.
 pub(crate) fn put_account(c: &Connection, put: &PutAccount, now: Timestamp) -> rusqlite::Result<Put> {
     let Some(there) = id_of(c, put.name.key())? else { return create(c, put, now) };
@@ -100,14 +106,8 @@ pub(crate) fn delete_account(
          ON CONFLICT (id) DO UPDATE SET generation = max(generation, excluded.generation)",
     )?
     .execute((id.as_str(), generation))?;
-    c.prepare_cached("UPDATE tokens SET used = ?2 WHERE account = ?1 AND used IS NULL")?
-        .execute((id.as_str(), now.as_millis()))?;
-    c.prepare_cached(
-        "UPDATE letters SET state = 'dropped', ended = ?3, claim = NULL, lease = NULL, last_error = 'the account was deleted'
-         WHERE purpose IN ('reset', 'confirm', 'password_changed') AND name_key = ?2 AND ended IS NULL
-           AND (account IS NULL OR account = ?1)",
-    )?
-    .execute((id.as_str(), &name_key, now.as_millis()))?;
+    c.prepare_cached(VOID_TOKENS)?.execute((id.as_str(), now.as_millis()))?;
+    c.prepare_cached(DROP_LETTERS)?.execute((id.as_str(), &name_key, now.as_millis()))?;
     audit(c, id, "account_deleted", now)?;
     Ok(Deleted::Deleted)
 }
@@ -179,4 +179,19 @@ fn id_of(c: &Connection, key: &NameKey) -> rusqlite::Result<Option<AccountId>> {
 
 fn written(c: &Connection, id: &AccountId) -> rusqlite::Result<Account> {
     read::account_by_id(c, id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::steps::plan_of;
+
+    #[test]
+    fn deleting_finds_tokens_and_letters_by_index() {
+        for (sql, wanted) in [(VOID_TOKENS, "(account=?)"), (DROP_LETTERS, "(purpose=? AND name_key=?)")] {
+            let plan = plan_of(sql);
+            assert!(plan.iter().any(|line| line.contains(wanted)), "{plan:#?}");
+            assert!(!plan.iter().any(|line| line.starts_with("SCAN")), "{plan:#?}");
+        }
+    }
 }
