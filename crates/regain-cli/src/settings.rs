@@ -1,4 +1,4 @@
-//! Where a command's configuration comes from: the file that is named, `regain.toml` here, or the environment alone.
+//! Where a command's configuration comes from: the file that is named, the one in this directory, or the environment alone.
 
 use std::path::{Path, PathBuf};
 
@@ -7,13 +7,14 @@ use clap::Args;
 use regain::Config;
 use regain::config::{Environment, load_file, load_over};
 
-/// What is read where no `--config` is given.
-const DEFAULT_FILE: &str = "regain.toml";
+/// What is read where no `--config` is given: the one of these that is there.
+pub(crate) const DEFAULT_FILES: [&str; 4] = ["regain.toml", "regain.yaml", "regain.yml", "regain.json"];
 
 /// The option that names the configuration.
 #[derive(Args)]
 pub(crate) struct ConfigFile {
-    /// The configuration, TOML or JSON by its ending [default: regain.toml in the current directory]
+    /// The configuration, TOML, YAML or JSON by its ending [default: regain.toml, .yaml, .yml or .json in the
+    /// current directory]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -22,23 +23,29 @@ impl ConfigFile {
     /// Reads the configuration. Where there is no file, variables that override settings are one.
     ///
     /// # Errors
-    /// All mistakes at once, as [`regain::config::Mistakes`]; or that there is nothing to read.
+    /// All mistakes at once, as [`regain::config::Mistakes`]; or that there is nothing to read, or more than one file.
     pub(crate) fn load(&self) -> Result<Config> {
+        let here: Vec<_> = files_here().collect();
+        if self.config.is_none() && here.len() > 1 {
+            bail!(
+                "there are {} in this directory: name the one that counts with --config FILE, or keep only that one",
+                here.join(" and ")
+            );
+        }
         match self.path() {
             Some(path) => Ok(load_file(path, &environment())?),
             None if environment_configures() => Ok(load_over(Config::default(), &environment())?),
             None => bail!(
-                "there is no {DEFAULT_FILE} in this directory: name one with --config FILE, or make one with \
-                 `regain init DIR`"
+                "there is no regain.toml (.yaml, .yml, .json) in this directory: name a file with --config FILE, or \
+                 make one with `regain init DIR`"
             ),
         }
     }
 
     /// The file that is read; `None` where there is none.
     pub(crate) fn path(&self) -> Option<&Path> {
-        let default = Path::new(DEFAULT_FILE);
         // Whether a file that is named exists is for reading it to find out.
-        self.config.as_deref().or_else(|| default.exists().then_some(default))
+        self.config.as_deref().or_else(|| files_here().next().map(Path::new))
     }
 
     /// Whence the settings come, for people.
@@ -50,6 +57,10 @@ impl ConfigFile {
 /// The variables of this process.
 pub(crate) fn environment() -> Environment {
     Environment::new(std::env::vars_os())
+}
+
+fn files_here() -> impl Iterator<Item = &'static str> {
+    DEFAULT_FILES.into_iter().filter(|name| Path::new(name).exists())
 }
 
 fn environment_configures() -> bool {

@@ -12,6 +12,7 @@ use regain::mail::DefaultTexts;
 use regain::mail::templates::{CHANGED, CONFIRM, RESET};
 
 use crate::output;
+use crate::settings::DEFAULT_FILES;
 
 /// Write a commented configuration, the texts of the mails, and a .gitignore.
 ///
@@ -52,6 +53,8 @@ impl Init {
         let there: Vec<&str> = files
             .iter()
             .map(|file| file.path.as_str())
+            // A second configuration beside one in another format would leave open which counts.
+            .chain(DEFAULT_FILES.into_iter().filter(|name| !files.iter().any(|file| file.path == *name)))
             // A dangling link counts as there, too.
             .filter(|path| fs::symlink_metadata(self.directory.join(path)).is_ok())
             .collect();
@@ -167,5 +170,10 @@ mod tests {
             "{refused}"
         );
         assert!(!init.directory.join("regain.toml").exists());
+        let other = Init { directory: directory.path().join("other") };
+        fs::create_dir(&other.directory).unwrap();
+        fs::write(other.directory.join("regain.yaml"), "").unwrap();
+        assert!(other.run().unwrap_err().to_string().contains("already has regain.yaml"));
+        assert_eq!(fs::read_dir(&other.directory).unwrap().count(), 1);
     }
 }

@@ -83,6 +83,33 @@ fn json_is_read_as_well() {
 }
 
 #[test]
+fn the_file_of_this_directory_is_found_in_each_format() {
+    for (name, text) in [
+        ("regain.toml", "port = 8123"),
+        ("regain.yaml", "port: 8123"),
+        ("regain.yml", "port: 8123"),
+        ("regain.json", "{\"port\": 8123}"),
+    ] {
+        let place = Place::new();
+        place.write(name, text);
+        assert!(place.run(&["config", "show"]).ok().contains("port = 8123"), "{name}");
+        place.write(name, "\"");
+        let told = place.run(&["config", "show"]).wrong();
+        assert!(told.starts_with(&format!("{name}:1: not readable at column ")), "{told}");
+    }
+}
+
+#[test]
+fn two_files_in_this_directory_are_told_and_none_is_chosen() {
+    let place = Place::new();
+    place.write("regain.toml", "port = 1");
+    place.write("regain.yaml", "port: 2");
+    let told = place.run(&["config", "show"]).wrong();
+    assert!(told.contains("regain.toml and regain.yaml") && told.contains("--config FILE"), "{told}");
+    assert!(place.run(&["config", "show", "--config", "regain.yaml"]).ok().contains("port = 2"));
+}
+
+#[test]
 fn a_log_level_that_would_show_what_libraries_log_is_refused() {
     let place = Place::new();
     place.write("regain.toml", &configuration("smtp://localhost"));

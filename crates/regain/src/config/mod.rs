@@ -1,4 +1,4 @@
-//! The configuration: one file (TOML or JSON) and the environment, read into parsed types.
+//! The configuration: one file (TOML, YAML or JSON) and the environment, read into parsed types.
 //!
 //! Every mistake is reported at once, with its line, its key and what to write instead, and no message shows a
 //! value. Reading goes in steps: a front end makes a format-neutral `tree`, the `reader` takes typed values out

@@ -11,11 +11,11 @@ use super::boolean;
 use crate::mail::{Part, Rules, Template};
 
 const INSECURE: &str = "is http: beyond this machine, so the links in mails could be read on their way; \
-                        write https:, or set allowInsecureBaseUrl = true in emailHandlerConfig";
+                        write https:, or set allowInsecureBaseUrl to true in emailHandlerConfig";
 
 /// Reads the list, which must hold the password provider and nothing else.
 pub(super) fn read(found: Found<'_>, public_url: Option<&Found<'_>>, config: &mut Config) {
-    let one = "must list exactly one provider, with type = \"password\"";
+    let one = "must list exactly one provider, of type \"password\"";
     let Some(items) = found.items() else { return };
     if items.is_empty() {
         found.mistake(one);
@@ -35,7 +35,7 @@ fn provider(
     config: &Config,
 ) -> PasswordAuthProvider {
     match section.find("type") {
-        None => section.missing("type", "write type = \"password\""),
+        None => section.missing("type", "the provider of Regain is \"password\""),
         Some(found) => {
             let is_password = |text: &str| match text {
                 "password" => Ok(()),

@@ -33,6 +33,9 @@ pub(super) enum Raw<'a> {
     Implied,
 }
 
+/// Texts that are meant as `true` or `false`.
+const TRUTHS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "y", "n"];
+
 /// A whole number of any width.
 pub(in super::super) trait Number:
     TryFrom<i64> + FromStr + PartialOrd + Display + Copy
@@ -96,7 +99,7 @@ impl<'a> Found<'a> {
             Scalar::Bool(truth) => Some(truth),
             Scalar::Spelled(text) if text == "true" => Some(true),
             Scalar::Spelled(text) if text == "false" => Some(false),
-            other => self.wrong_type("true or false", &other),
+            other => self.wrong_truth("true or false", &other),
         }
     }
 
@@ -125,7 +128,7 @@ impl<'a> Found<'a> {
             Scalar::Spelled(text) if text == "true" => Some(usual),
             Scalar::Spelled(text) if text == "false" => Some(None),
             Scalar::Integer(_) | Scalar::Spelled(_) => self.integer(range).map(Some),
-            other => self.wrong_type(&format!("{}, or false", expected_number(&range)), &other),
+            other => self.wrong_truth(&format!("{}, or false", expected_number(&range)), &other),
         }
     }
 
@@ -199,6 +202,19 @@ impl<'a> Found<'a> {
         match self.place {
             Place::File { .. } => self.context.folder.join(path),
             Place::Environment { .. } | Place::Code => PathBuf::from(path),
+        }
+    }
+
+    /// Text where `true` or `false` may stand is likely to be a word that YAML 1.1 took for one of them.
+    fn wrong_truth<T>(&self, expected: &str, found: &Scalar<'_>) -> Option<T> {
+        match found {
+            Scalar::Text(text) if TRUTHS.iter().any(|truth| text.eq_ignore_ascii_case(truth)) => {
+                self.mistake(format!(
+                    "must be {expected}, not text; yes, no, on and off are text, and so is what stands in quotes"
+                ));
+                None
+            }
+            other => self.wrong_type(expected, other),
         }
     }
 

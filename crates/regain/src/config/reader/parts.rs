@@ -60,7 +60,7 @@ impl<'a> Found<'a> {
         let mut section = self.section()?;
         let file = section.find("file");
         if file.is_none() {
-            section.missing("file", "write text, or { file = \"templates/reset.txt\" }");
+            section.missing("file", "write the path of a text, for example \"templates/reset.txt\"");
         }
         section.finish();
         let path = file?.path()?;

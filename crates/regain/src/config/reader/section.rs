@@ -94,9 +94,12 @@ impl<'a> Section<'a> {
     }
 
     fn why_unknown(&self, key: &str) -> String {
-        // In TOML whatever stands below a [table] belongs to it, which is easily overlooked.
+        // In TOML whatever stands below a [table] belongs to it, and in YAML a space does it: easily overlooked.
         if self.context.notes.borrow().top_level.contains(&key) {
-            return format!("is not a key of this table; {key} belongs at the top, above the first [table]");
+            return format!(
+                "is not a key of this table; {key} belongs at the top (in TOML above the first [table], in YAML \
+                 without indentation)"
+            );
         }
         match suggest::nearest(key, self.asked.iter().copied()) {
             Some(nearest) => format!("is not a key; did you mean \"{nearest}\"?"),

@@ -9,7 +9,8 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_the_file() {
         [
             "regain.toml:2: port: must be a number from 0 to 65535",
             "regain.toml:3: adress: is not a key; did you mean \"address\"?",
-            "regain.toml:4: registerByLogin: must be true or false, not text",
+            "regain.toml:4: registerByLogin: must be true or false, not text; yes, no, on and off are text, and so is \
+             what stands in quotes",
             "regain.toml:6: limits.perAddress: must be true or false, not a number",
             "regain.toml:8: authProviders[0].type: is not a provider of Regain; write \"password\"",
             "regain.toml:9: authProviders[0].emailHandlerConfig.connectionString: is missing; write for example \
@@ -203,7 +204,8 @@ fn no_message_shows_a_value() {
 fn a_key_of_the_top_that_slid_below_a_table_is_explained() {
     assert_eq!(
         mistake("[limits]\nport = 9080"),
-        "regain.toml:2: limits.port: is not a key of this table; port belongs at the top, above the first [table]"
+        "regain.toml:2: limits.port: is not a key of this table; port belongs at the top (in TOML above the first \
+         [table], in YAML without indentation)"
     );
 }
 
@@ -218,7 +220,7 @@ fn a_syntax_error_names_file_line_and_column() {
 
 #[test]
 fn a_file_of_another_format_is_refused() {
-    for name in ["regain.yaml", "regain.yml", "regain.ini", "regain"] {
+    for name in ["regain.ini", "regain.yaml.bak", "regain"] {
         let error = load(Path::new(name), "", &Environment::default()).map(|_| ()).unwrap_err().to_string();
         assert!(error.starts_with(&format!("{name}:1: ")) && error.contains(".toml"), "{error}");
     }

@@ -6,6 +6,7 @@ mod mistakes;
 mod overrides;
 mod ros;
 mod values;
+mod yaml;
 
 use std::path::Path;
 
@@ -32,6 +33,10 @@ fn toml(text: &str) -> Config {
 
 fn json(text: &str) -> Result<Config, Vec<String>> {
     load(Path::new("regain.json"), text, &Environment::default()).map_err(lines)
+}
+
+fn yaml(text: &str) -> Result<Config, Vec<String>> {
+    load(Path::new("regain.yaml"), text, &Environment::default()).map_err(lines)
 }
 
 fn mistakes(text: &str) -> Vec<String> {

@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn an_empty_file_is_the_defaults() {
-    for config in [toml(""), json("{}").unwrap()] {
+    for config in [toml(""), json("{}").unwrap(), yaml("").unwrap()] {
         assert_eq!(show(&config), show(&Config::default()));
     }
     let config = Config::default();
@@ -22,6 +22,7 @@ fn an_empty_file_is_the_defaults() {
 fn a_byte_order_mark_is_stepped_over() {
     assert_eq!(toml("\u{feff}port = 1").port, 1);
     assert_eq!(json("\u{feff}{\"port\": 1}").unwrap().port, 1);
+    assert_eq!(yaml("\u{feff}port: 1").unwrap().port, 1);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! The configuration file as a tree of values that know where they stand, whatever the format.
 //!
-//! One front end for each format (`toml`, `json`) makes the same [`Node`]s. Nothing here knows a key of
+//! One front end for each format (`toml`, `yaml`, `json`) makes the same [`Node`]s. Nothing here knows a key of
 //! the configuration: meaning is the reader's. Nodes hold secrets and therefore have no `Debug`.
 
 mod json;
 mod toml;
+mod yaml;
 
 use std::path::Path;
 
@@ -57,6 +58,7 @@ pub(super) struct SyntaxError {
 #[derive(Clone, Copy)]
 pub(super) enum Format {
     Toml,
+    Yaml,
     Json,
 }
 
@@ -66,11 +68,9 @@ impl Format {
         let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
         match ending.as_deref() {
             Some("toml") => Ok(Self::Toml),
+            Some("yaml" | "yml") => Ok(Self::Yaml),
             Some("json") => Ok(Self::Json),
-            Some("yaml" | "yml") => {
-                Err("YAML is not available yet; write the configuration as .toml or .json")
-            }
-            _ => Err("the file's ending says its format: use .toml or .json"),
+            _ => Err("the file's ending says its format: use .toml, .yaml, .yml or .json"),
         }
     }
 
@@ -78,6 +78,7 @@ impl Format {
     pub(super) fn read(self, text: &str) -> Result<Node, Vec<SyntaxError>> {
         match self {
             Self::Toml => toml::read(text),
+            Self::Yaml => yaml::read(text),
             Self::Json => json::read(text),
         }
     }

@@ -2,21 +2,21 @@ use proptest::prelude::*;
 
 use super::{Entry, Format, Node, SyntaxError, Value};
 
-fn read(format: Format, text: &str) -> Node {
+pub(super) fn read(format: Format, text: &str) -> Node {
     match format.read(text) {
         Ok(node) => node,
         Err(errors) => panic!("{}", errors.iter().map(|e| e.reason.as_str()).collect::<Vec<_>>().join("; ")),
     }
 }
 
-fn errors(format: Format, text: &str) -> Vec<SyntaxError> {
+pub(super) fn errors(format: Format, text: &str) -> Vec<SyntaxError> {
     match format.read(text) {
         Ok(_) => panic!("this was accepted: {text:?}"),
         Err(errors) => errors,
     }
 }
 
-fn entry<'n>(node: &'n Node, key: &str) -> &'n Entry {
+pub(super) fn entry<'n>(node: &'n Node, key: &str) -> &'n Entry {
     let Value::Table(entries) = &node.value else { panic!("not a table") };
     entries.iter().find(|entry| entry.key == key).unwrap_or_else(|| panic!("no key {key}"))
 }
@@ -87,12 +87,18 @@ fn all_syntax_errors_of_a_toml_file_are_reported() {
 fn deep_nesting_is_an_error_and_no_overflow() {
     assert!(!errors(Format::Json, &format!("{{\"a\":{}", "[".repeat(100_000))).is_empty());
     assert!(!errors(Format::Toml, &format!("a = {}", "[".repeat(100_000))).is_empty());
+    for deep in ["[", "{a: ", "- ", "? ", "{? "] {
+        assert!(!errors(Format::Yaml, &format!("a:\n  {}", deep.repeat(100_000))).is_empty());
+    }
+    let nested = |levels: usize| format!("a: {}{}", "[".repeat(levels), "]".repeat(levels));
+    read(Format::Yaml, &nested(63));
+    assert!(errors(Format::Yaml, &nested(64))[0].reason.contains("deeper than 64"));
 }
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused_without_a_panic(text in "\\PC{0,60}|[\\[\\]{}\",:=.\\n a0é#']{0,60}") {
-        for format in [Format::Toml, Format::Json] {
+    fn any_text_is_read_or_refused_without_a_panic(text in "\\PC{0,60}|[\\[\\]{}\",:=.\\n a0é#'&*!|>?%-]{0,60}") {
+        for format in [Format::Toml, Format::Yaml, Format::Json] {
             if let Err(errors) = format.read(&text) {
                 prop_assert!(errors.iter().all(|error| error.line >= 1 && error.column >= 1));
             }
@@ -100,10 +106,11 @@ proptest! {
     }
 
     #[test]
-    fn text_in_both_formats_is_the_same_text(text in "\\PC{0,40}") {
+    fn text_in_every_format_is_the_same_text(text in "\\PC{0,40}") {
         let json = format!("{{\"key\": {}}}", serde_json::Value::from(text.as_str()));
         let toml = format!("key = {}", toml::Value::from(text.as_str()));
-        for tree in [read(Format::Json, &json), read(Format::Toml, &toml)] {
+        // Text in double quotes is written the same way in YAML.
+        for tree in [read(Format::Json, &json), read(Format::Toml, &toml), read(Format::Yaml, &json)] {
             let Value::Text(back) = &entry(&tree, "key").node.value else { panic!("not text") };
             prop_assert_eq!(back, &text);
         }
