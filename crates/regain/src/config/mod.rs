@@ -23,6 +23,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use regain_core::{Limits, PasswordPolicy, Policy};
 
 pub use base_url::{BaseUrl, BaseUrlError};
@@ -66,6 +67,12 @@ pub struct Config {
     pub require_email_confirmation: bool,
     /// Signing in with an unknown name registers it where the client does not say otherwise.
     pub register_by_login: bool,
+    /// The header in which a session token is looked for first, before `Authorization` and `x-realm-access-token`
+    /// (the ROS setting of that name). Never one that carries something else, such as `Cookie`.
+    pub authorization_header_name: Option<HeaderName>,
+    /// Whether `keys/admin.json` is made, with an administrator's token in it, and such tokens are accepted (the ROS
+    /// setting of that name).
+    pub write_admin_token_to_json: bool,
     /// What a new password must be.
     pub password_policy: PasswordPolicy,
     /// Limits against abuse.
@@ -94,6 +101,8 @@ impl Default for Config {
             confirm_token_lifetime: policy.confirm_lifetime,
             require_email_confirmation: policy.require_confirmation,
             register_by_login: policy.register_by_login,
+            authorization_header_name: None,
+            write_admin_token_to_json: true,
             password_policy: policy.password,
             limits: policy.limits,
             max_connections: 1_024,

@@ -25,6 +25,8 @@ pub fn show(config: &Config) -> String {
     out.text("confirmTokenLifetime", &span::show(config.confirm_token_lifetime));
     out.plain("requireEmailConfirmation", config.require_email_confirmation);
     out.plain("registerByLogin", config.register_by_login);
+    out.optional("authorizationHeaderName", config.authorization_header_name.as_ref());
+    out.plain("writeAdminTokenToJson", config.write_admin_token_to_json);
 
     out.header("[passwordPolicy]");
     out.plain("minLength", config.password_policy.min_length);

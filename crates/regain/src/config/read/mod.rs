@@ -2,8 +2,10 @@
 //!
 //! Defaults do not stand here: a key that is absent leaves the setting as it was.
 
+mod header;
 mod limits;
 mod provider;
+mod ros;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -47,12 +49,17 @@ pub(super) fn read<'a>(context: &'a Context<'a>, tree: Option<&'a Node>, setting
     put(&mut config.confirm_token_lifetime, time(&mut top, "confirmTokenLifetime", CONFIRMATIONS));
     put(&mut config.require_email_confirmation, boolean(&mut top, "requireEmailConfirmation"));
     put(&mut config.register_by_login, boolean(&mut top, "registerByLogin"));
+    let header = top.find("authorizationHeaderName");
+    if let Some(name) = header.and_then(|found| found.parse(header::for_tokens)) {
+        config.authorization_header_name = Some(name);
+    }
+    put(&mut config.write_admin_token_to_json, boolean(&mut top, "writeAdminTokenToJson"));
     refuse(&mut top, "database", "is not available yet: PostgreSQL comes later; use dataPath");
     let policy = top.nested("passwordPolicy").section();
     let limits = top.nested("limits").section();
     let providers = top.find_nested("authProviders");
     // The nested tables are read last, so that they know which keys belong at the top.
-    top.finish();
+    top.finish_with(ros::TOP);
 
     if let Some(section) = policy {
         password_policy(section, &mut config);

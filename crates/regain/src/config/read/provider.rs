@@ -7,7 +7,7 @@ use super::super::Config;
 use super::super::base_url::BaseUrl;
 use super::super::provider::{ActionConfig, EmailHandlerConfig, PasswordAuthProvider};
 use super::super::reader::{Found, Section};
-use super::boolean;
+use super::{boolean, ros};
 use crate::mail::{Part, Rules, Template};
 
 const INSECURE: &str = "is http: beyond this machine, so the links in mails could be read on their way; \
@@ -45,7 +45,7 @@ fn provider(
         }
     }
     let email = section.section("emailHandlerConfig");
-    section.finish();
+    section.finish_with(ros::PROVIDER);
     PasswordAuthProvider {
         email_handler_config: email.and_then(|section| handler(section, public_url, config)),
     }

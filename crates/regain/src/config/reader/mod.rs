@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) use found::Found;
-pub(super) use section::Section;
+pub(super) use section::{Advice, Section};
 
 use super::environment::{Environment, NoValue, PREFIX};
 use super::mistake::{Mistake, Mistakes, Place};

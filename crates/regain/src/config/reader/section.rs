@@ -6,6 +6,9 @@ use super::super::tree::{Entry, Node, Value};
 use super::found::{Found, Raw};
 use super::{Context, KeyPath, suggest};
 
+/// What to do instead of writing a key that is not one.
+pub(in super::super) type Advice = &'static [(&'static str, &'static str)];
+
 /// A table, of which keys are asked one by one; [`Section::finish`] reports those that nobody asked for.
 pub(in super::super) struct Section<'a> {
     context: &'a Context<'a>,
@@ -76,13 +79,18 @@ impl<'a> Section<'a> {
 
     /// Reports each key that nobody asked for.
     pub(in super::super) fn finish(self) {
+        self.finish_with(&[]);
+    }
+
+    /// Reports each key that nobody asked for, with the advice there is for some.
+    pub(in super::super) fn finish_with(self, advice: Advice) {
         if self.path.shown.is_empty() {
             self.context.notes.borrow_mut().top_level.clone_from(&self.asked);
         }
         for entry in self.entries.iter().filter(|entry| !self.asked.contains(&entry.key.as_str())) {
             let place = self.context.line(entry.line);
             let key = self.path.key(&printable(&entry.key)).shown;
-            self.context.add(Mistake::new(place, key, self.why_unknown(&entry.key)));
+            self.context.add(Mistake::new(place, key, self.why_unknown(&entry.key, advice)));
         }
     }
 
@@ -93,7 +101,10 @@ impl<'a> Section<'a> {
         path
     }
 
-    fn why_unknown(&self, key: &str) -> String {
+    fn why_unknown(&self, key: &str, advice: Advice) -> String {
+        if let Some((_, reason)) = advice.iter().find(|(advised, _)| *advised == key) {
+            return (*reason).to_owned();
+        }
         // In TOML whatever stands below a [table] belongs to it, and in YAML a space does it: easily overlooked.
         if self.context.notes.borrow().top_level.contains(&key) {
             return format!(

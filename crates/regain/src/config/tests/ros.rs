@@ -70,3 +70,54 @@ fn the_documented_deep_link_works() {
     let config = toml(&format!("{MAIL}baseUrl = 'myapp://update-account/'"));
     assert_eq!(config.link_base().unwrap().as_str(), "myapp://update-account");
 }
+
+#[test]
+fn the_lifetimes_and_the_header_of_ros_are_settings() {
+    let config = toml("refreshTokenTtl = 3153600000\nauthorizationHeaderName = 'Authorization'");
+    assert_eq!(config.refresh_token_ttl.as_secs(), 3_153_600_000);
+    assert_eq!(config.authorization_header_name.unwrap(), "authorization");
+}
+
+#[test]
+fn a_setting_of_ros_that_is_none_here_says_what_to_do_instead() {
+    for (key, advice) in [
+        ("jsonBodyLimit", "102,400 bytes"),
+        ("disableTokenRevocation", "always refused"),
+        ("autoKeyGen", "at the first start"),
+        ("privateKeyPath", "keys/auth.key"),
+        ("publicKeyPath", "keys/auth.key"),
+        ("logger", "REGAIN_LOG"),
+        ("logLevel", "REGAIN_LOG"),
+        ("https", "publicUrl"),
+        ("httpsAddress", "publicUrl"),
+        ("httpsPort", "publicUrl"),
+        ("httpsKeyPath", "publicUrl"),
+        ("httpsCertChainPath", "publicUrl"),
+        ("httpsForInternalComponents", "publicUrl"),
+        ("accessTokenTtl", "refreshTokenTtl"),
+        ("userTokenTtl", "refreshTokenTtl"),
+        ("enableLogCompaction", "synchronisation"),
+        ("maxDownloadSize", "synchronisation"),
+        ("featureToken", "synchronisation"),
+        ("graphQLServiceConfigOverride", "synchronisation"),
+        ("permissionServiceConfigOverride", "synchronisation"),
+        ("emailHandlerConfig", "authProviders"),
+    ] {
+        let mistake = mistake(&format!("port = 1\n{key} = 'hunter2'"));
+        assert!(mistake.starts_with(&format!("regain.toml:2: {key}: ")), "{mistake}");
+        assert!(mistake.contains(advice) && !mistake.contains("did you mean"), "{mistake}");
+        assert!(!mistake.contains("hunter2"), "{mistake}");
+    }
+    for (key, advice) in [
+        ("autoCreateAdminUser", "`regain users create NAME --admin`"),
+        ("saltLength", "Argon2id"),
+        ("iterations", "Argon2id"),
+        ("keyLength", "Argon2id"),
+        ("digest", "Argon2id"),
+        ("emailHandler", "emailHandlerConfig"),
+    ] {
+        let mistake = mistake(&format!("[[authProviders]]\ntype = 'password'\n{key} = true"));
+        assert!(mistake.starts_with(&format!("regain.toml:3: authProviders[0].{key}: ")), "{mistake}");
+        assert!(mistake.contains(advice) && !mistake.contains("did you mean"), "{mistake}");
+    }
+}

@@ -51,6 +51,8 @@ fn each_key_is_read() {
         confirmTokenLifetime = "7d"
         requireEmailConfirmation = true
         registerByLogin = false
+        authorizationHeaderName = "X-Session-Token"
+        writeAdminTokenToJson = false
         [passwordPolicy]
         minLength = 12
         requireCurrent = true
@@ -73,6 +75,8 @@ fn each_key_is_read() {
     assert!(config.redirect_urls.allows("myapp://done").is_some());
     assert_eq!(config.refresh_token_ttl.as_secs(), 315_532_800);
     assert_eq!(config.reset_token_lifetime.as_secs(), 1_800);
+    assert_eq!(config.authorization_header_name.as_ref().unwrap(), "x-session-token");
+    assert!(!config.write_admin_token_to_json && Config::default().write_admin_token_to_json);
     let policy = config.policy();
     assert!(!policy.mail && policy.require_confirmation && !policy.register_by_login);
     assert_eq!(policy.confirm_lifetime.as_secs(), 7 * 86_400);
@@ -89,7 +93,7 @@ fn each_key_is_read() {
 #[test]
 fn what_is_shown_loads_to_the_same_settings() {
     let text = format!(
-        "appName = 'Zo\u{eb} \"x\" \\'\ntrustedProxies = ['10.0.0.0/8']\nredirectUrls = ['myapp://']\n{MAIL}\n\
+        "appName = 'Zo\u{eb} \"x\" \\'\nauthorizationHeaderName = 'x-a'\ntrustedProxies = ['10.0.0.0/8']\nredirectUrls = ['myapp://']\n{MAIL}\n\
          baseUrl = 'myapp://x/'\n[authProviders.emailHandlerConfig.resetActionConfig]\n\
          textTemplate = \"a\\n'''\\t%TOKEN% \\\"\\\"\\\" b\"\n[limits]\nperClient = false\n"
     );
@@ -103,6 +107,7 @@ fn what_is_shown_loads_to_the_same_settings() {
     };
     assert_eq!(text_of(again.email().unwrap()), text_of(email));
     assert_eq!(again.app_name, config.app_name);
+    assert_eq!(again.authorization_header_name, config.authorization_header_name);
 }
 
 #[test]
