@@ -1,4 +1,4 @@
-//! `regain config`: the settings in force.
+//! `regain config`: the settings in force, and what may be set.
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -20,11 +20,23 @@ pub(crate) enum Config {
         #[command(flatten)]
         config: ConfigFile,
     },
+    /// Print a JSON Schema of the configuration, for editors.
+    ///
+    /// It knows every key, its type, range and default, and says what it is for. It is the same for TOML, YAML and
+    /// JSON. What only the reader can know, such as whether a relay's address makes sense, `regain check` tells.
+    #[command(
+        after_help = "Example:\n  regain config schema > regain.schema.json\n\nThe first line of the configuration names \
+        it to the editor:\n  regain.yaml  # yaml-language-server: $schema=./regain.schema.json\n  regain.toml  \
+        #:schema ./regain.schema.json"
+    )]
+    Schema,
 }
 
 impl Config {
     pub(crate) fn run(&self) -> Result<()> {
-        let Self::Show { config } = self;
+        let Self::Show { config } = self else {
+            return Ok(output::say(&regain::config::schema())?);
+        };
         let settings = config.load()?;
         for warning in settings.warnings() {
             output::complain(&format!("regain: warning: {warning}"));

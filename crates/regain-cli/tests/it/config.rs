@@ -110,6 +110,14 @@ fn two_files_in_this_directory_are_told_and_none_is_chosen() {
 }
 
 #[test]
+fn the_schema_is_json_and_needs_no_configuration() {
+    let schema = Place::new().run(&["config", "schema"]).ok();
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["properties"]["port"]["default"], 9080);
+}
+
+#[test]
 fn a_log_level_that_would_show_what_libraries_log_is_refused() {
     let place = Place::new();
     place.write("regain.toml", &configuration("smtp://localhost"));

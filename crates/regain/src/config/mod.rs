@@ -15,6 +15,7 @@ mod provider;
 mod read;
 mod reader;
 mod redirect;
+mod schema;
 mod show;
 mod span;
 mod tree;
@@ -33,6 +34,7 @@ pub use mistake::{Mistake, Mistakes, Place};
 pub use network::{Network, NetworkError};
 pub use provider::{ActionConfig, EmailHandlerConfig, PasswordAuthProvider, TextAt};
 pub use redirect::{RedirectAllowList, RedirectRule, RedirectRuleError, RedirectTarget};
+pub use schema::schema;
 pub use show::show;
 
 /// The commented configuration that `regain init` writes: every key, with its default.

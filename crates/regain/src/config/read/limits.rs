@@ -1,14 +1,19 @@
 //! The keys of `limits`. `false` switches a limit off, `true` sets its default.
 
+use std::ops::RangeInclusive;
+
 use regain_core::{Limits, PerMinute};
 
 use super::super::Config;
 use super::super::reader::Section;
 use super::{boolean, put, refuse};
 
-const MOST_A_MINUTE: u32 = 1_000_000;
-const MOST_WAITING: u64 = 1_000_000_000;
-const MOST_CONNECTIONS: usize = 1_000_000;
+/// What a limit on a client or on one name may be.
+pub(in super::super) const RATES: RangeInclusive<u32> = 1..=1_000_000;
+/// What `waitingLetters` may be.
+pub(in super::super) const WAITING: RangeInclusive<u64> = 1..=1_000_000_000;
+/// What `maxConnections` may be.
+pub(in super::super) const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
 
 /// Reads `[limits]`.
 pub(super) fn read(mut section: Section<'_>, config: &mut Config) {
@@ -16,13 +21,13 @@ pub(super) fn read(mut section: Section<'_>, config: &mut Config) {
     let limits = &mut config.limits;
     put(&mut limits.per_address, boolean(&mut section, "perAddress"));
     let failed = section.find("failedSignIns");
-    let failed = failed.and_then(|found| found.switch(1..=MOST_A_MINUTE, usual.failed_sign_ins));
+    let failed = failed.and_then(|found| found.switch(RATES, usual.failed_sign_ins));
     put(&mut limits.failed_sign_ins, failed);
     let waiting = section.find("waitingLetters");
-    let waiting = waiting.and_then(|found| found.switch(1..=MOST_WAITING, usual.waiting_letters));
+    let waiting = waiting.and_then(|found| found.switch(WAITING, usual.waiting_letters));
     put(&mut limits.waiting_letters, waiting);
     let connections = section.find("maxConnections");
-    put(&mut config.max_connections, connections.and_then(|found| found.integer(1..=MOST_CONNECTIONS)));
+    put(&mut config.max_connections, connections.and_then(|found| found.integer(CONNECTIONS)));
     refuse(&mut section, "mailPerHour", "is not available yet; leave it out");
     let shares = section.nested("perClient");
     if !shares.is_table() {
@@ -36,7 +41,7 @@ pub(super) fn read(mut section: Section<'_>, config: &mut Config) {
 fn per_client(mut section: Section<'_>, limits: &mut Limits) {
     let usual = Limits::default();
     let mut share = |key, limit: &mut PerMinute, usual| {
-        put(limit, section.find(key).and_then(|found| found.switch(1..=MOST_A_MINUTE, usual)));
+        put(limit, section.find(key).and_then(|found| found.switch(RATES, usual)));
     };
     share("signIn", &mut limits.sign_in, usual.sign_in);
     share("register", &mut limits.register, usual.register);

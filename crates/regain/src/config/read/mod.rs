@@ -3,7 +3,7 @@
 //! Defaults do not stand here: a key that is absent leaves the setting as it was.
 
 mod header;
-mod limits;
+pub(super) mod limits;
 mod provider;
 mod ros;
 
@@ -20,10 +20,14 @@ use super::tree::Node;
 const DAY: u64 = 86_400;
 
 /// Sessions of ROS lasted up to a hundred years.
-const SESSIONS: RangeInclusive<Duration> = seconds(1, 36_525 * DAY);
+pub(super) const SESSIONS: RangeInclusive<Duration> = seconds(1, 36_525 * DAY);
 /// NIST SP 800-63B-4, 4.2.1.2: a recovery code that is mailed is good for a day at most.
-const RESETS: RangeInclusive<Duration> = seconds(1, DAY);
-const CONFIRMATIONS: RangeInclusive<Duration> = seconds(1, 31 * DAY);
+pub(super) const RESETS: RangeInclusive<Duration> = seconds(1, DAY);
+/// What `confirmTokenLifetime` may be.
+pub(super) const CONFIRMATIONS: RangeInclusive<Duration> = seconds(1, 31 * DAY);
+
+/// What `passwordPolicy.minLength` may be.
+pub(super) const PASSWORD_LENGTHS: RangeInclusive<usize> = 1..=regain_core::password::MAX_BYTES;
 
 /// Reads the whole configuration; mistakes are the context's to collect.
 pub(super) fn read<'a>(context: &'a Context<'a>, tree: Option<&'a Node>, settings: Config) -> Config {
@@ -76,7 +80,7 @@ pub(super) fn read<'a>(context: &'a Context<'a>, tree: Option<&'a Node>, setting
 fn password_policy(mut section: Section<'_>, config: &mut Config) {
     let policy = &mut config.password_policy;
     let length = section.find("minLength");
-    put(&mut policy.min_length, length.and_then(|found| found.integer(1..=regain_core::password::MAX_BYTES)));
+    put(&mut policy.min_length, length.and_then(|found| found.integer(PASSWORD_LENGTHS)));
     put(&mut policy.require_current, boolean(&mut section, "requireCurrent"));
     section.finish();
 }

@@ -55,6 +55,16 @@ fn the_examples_of_the_example_load() {
 }
 
 #[test]
+fn the_yaml_of_the_guide_loads() {
+    let blocks: Vec<&str> =
+        GUIDE.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        yaml(block).unwrap_or_else(|mistakes| panic!("{}", mistakes.join("\n")));
+    }
+}
+
+#[test]
 fn the_example_and_the_guide_name_every_key() {
     let keys = known_keys();
     assert!(keys.len() > 35, "{keys:?}");

@@ -10,6 +10,7 @@ mod yaml;
 
 use std::path::Path;
 
+use super::schema::tests::accepts;
 use super::{Config, Environment, load};
 
 /// The least that has mail.
@@ -23,8 +24,7 @@ from = "sender@example.com"
 "#;
 
 fn toml_with(text: &str, environment: &[(&str, &str)]) -> Result<Config, Vec<String>> {
-    let environment = Environment::new(environment.iter().copied());
-    load(Path::new("regain.toml"), text, &environment).map_err(lines)
+    load_as("regain.toml", text, &Environment::new(environment.iter().copied()))
 }
 
 fn toml(text: &str) -> Config {
@@ -32,11 +32,19 @@ fn toml(text: &str) -> Config {
 }
 
 fn json(text: &str) -> Result<Config, Vec<String>> {
-    load(Path::new("regain.json"), text, &Environment::default()).map_err(lines)
+    load_as("regain.json", text, &Environment::default())
 }
 
 fn yaml(text: &str) -> Result<Config, Vec<String>> {
-    load(Path::new("regain.yaml"), text, &Environment::default()).map_err(lines)
+    load_as("regain.yaml", text, &Environment::default())
+}
+
+/// Loads a text; what loads must be good to the schema, too.
+fn load_as(name: &str, text: &str, environment: &Environment) -> Result<Config, Vec<String>> {
+    let file = Path::new(name);
+    let config = load(file, text, environment).map_err(lines)?;
+    accepts(file, text);
+    Ok(config)
 }
 
 fn mistakes(text: &str) -> Vec<String> {

@@ -1,0 +1,80 @@
+//! The provider and its mail as JSON Schema.
+
+use serde_json::{Value, json};
+
+use super::values::{boolean, object, required, text as text_of};
+
+/// `authProviders`.
+pub(super) fn providers() -> Value {
+    let provider = object(
+        "The provider of username/password accounts.",
+        json!({
+            "type": { "description": "The provider.", "enum": ["password"] },
+            "emailHandlerConfig": handler(),
+        }),
+    );
+    json!({
+        "description": "Exactly one provider, of type \"password\".",
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 1,
+        "items": required(provider, &["type"]),
+    })
+}
+
+fn handler() -> Value {
+    let handler = object(
+        "How mail is sent. Without it, requests for mail are answered with 501.",
+        json!({
+            "baseUrl": text_of(
+                "What links begin with, if not with publicUrl: an https: address, or an app's own scheme for deep links.",
+                "^[A-Za-z][A-Za-z0-9+.-]*://",
+                None
+            ),
+            "connectionString": text_of(
+                "The relay: smtp://user:password@host (TLS by STARTTLS) or smtps://user:password@host.",
+                "^[Ss][Mm][Tt][Pp][Ss]?:",
+                None
+            ),
+            "from": text_of(
+                "Whom the mails are from: sender@server.com, or \"Sender Name\" sender@server.com.", "@", None
+            ),
+            "allowInsecureBaseUrl": boolean(
+                "Lets links be http: beyond this machine, where whoever sees the traffic can read the token.",
+                false
+            ),
+            "resetActionConfig": { "description": "The mail that resets a password.", "$ref": "#/$defs/action" },
+            "confirmActionConfig": { "description": "The mail that confirms an address.", "$ref": "#/$defs/action" },
+            "changedActionConfig": {
+                "description": "The mail that says that the password was changed. It holds no token.",
+                "$ref": "#/$defs/action",
+            },
+        }),
+    );
+    required(handler, &["connectionString", "from"])
+}
+
+/// The texts of one mail.
+pub(super) fn action() -> Value {
+    object(
+        "The texts of one mail; what is left out keeps its default. Placeholders: %TOKEN%, %BASE_URL%, %IP%, %EMAIL%, \
+         %APP_NAME%, %EXPIRES_IN%, %USER_AGENT%.",
+        json!({
+            "subject": { "description": "The subject.", "$ref": "#/$defs/text" },
+            "textTemplate": { "description": "The text part.", "$ref": "#/$defs/text" },
+            "htmlTemplate": { "description": "The HTML part; values are escaped.", "$ref": "#/$defs/text" },
+        }),
+    )
+}
+
+/// A text of a mail.
+pub(super) fn text() -> Value {
+    let file = object(
+        "A text in a file of its own.",
+        json!({
+            "file": { "description": "The file, seen from this one, in UTF-8.", "type": "string", "minLength": 1 },
+        }),
+    );
+    let file = required(file, &["file"]);
+    json!({ "description": "Text, or a file that holds it.", "anyOf": [{ "type": "string" }, file] })
+}
