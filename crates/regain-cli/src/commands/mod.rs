@@ -1,6 +1,7 @@
 //! The commands: one file each, with its help text, and the table that leads to them.
 
 mod check;
+mod completions;
 mod config;
 mod dev;
 mod init;
@@ -26,6 +27,7 @@ pub(crate) enum Command {
     Mail(mail::Mail),
     #[command(subcommand)]
     Outbox(outbox::Outbox),
+    Completions(completions::Completions),
 }
 
 /// Does it.
@@ -38,6 +40,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Config(command) => command.run().map(done),
         Command::Mail(command) => command.run().map(done),
         Command::Outbox(command) => command.run().map(done),
+        Command::Completions(command) => command.run().map(done),
     }
 }
 

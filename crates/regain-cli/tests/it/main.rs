@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is a failed test")]
 
 mod check;
+mod completions;
 mod config;
 mod harness;
 mod inspect;
