@@ -5,5 +5,6 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a failed test")]
 
 mod app;
+mod embed;
 mod relay_faults;
 mod strangers;
