@@ -55,3 +55,8 @@ pub mod mail;
 #[cfg(feature = "sqlite")]
 pub use app::{Delivery, Regain, StartError};
 pub use config::Config;
+
+/// The guide, compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/embedding.md")]
+mod embedding {}

@@ -3,14 +3,20 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use http_body_util::BodyExt;
 use regain::http::server;
+use regain::mail::Mailbox;
+use regain::{Config, Delivery, Regain};
 use regain_smtp::testing::ScriptedServer;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use super::app::{ADA, token_in};
 
@@ -138,4 +144,25 @@ async fn an_application_with_regain_in_it_stops_when_it_is_told_and_starts_again
 
     let again = Embedded::start_over(relay, directory).await;
     assert_eq!(again.sign_in("first password", false).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_application_with_a_fallback_of_its_own_keeps_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config { data_path: directory.path().to_owned(), ..Config::default() };
+    let regain = Regain::open(&config, Delivery::Mailbox(Mailbox::new())).await.unwrap();
+    let yours = Router::new().fallback(async || (StatusCode::NOT_FOUND, "nothing here"));
+    let app = yours.clone().merge(regain.router().reset_fallback());
+    let get = async |path| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        (status, response.into_body().collect().await.unwrap().to_bytes())
+    };
+    assert_eq!(get("/nowhere").await, (StatusCode::NOT_FOUND, "nothing here".into()));
+    assert_eq!(get("/confirm-email").await.0, 400);
+    // Nobody runs the courier, and that is told.
+    assert_eq!(get("/health").await.0, 503);
+    let both = std::panic::AssertUnwindSafe(|| yours.merge(regain.router()));
+    assert!(std::panic::catch_unwind(both).is_err(), "two fallbacks are refused at the start");
 }
