@@ -114,7 +114,7 @@ async fn my_notes(
 ) -> Result<String, (StatusCode, &'static str)> {
     let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match authenticate(&accounts, token).await {
-        Ok(signed_in) => Ok(format!("the notes of {}\n", signed_in.account.id)),
+        Ok(signed_in) => Ok(format!("the notes of {}\n", signed_in.id())),
         Err(AuthenticateError::Invalid | AuthenticateError::Revoked) => {
             Err((StatusCode::UNAUTHORIZED, "sign in first\n"))
         }

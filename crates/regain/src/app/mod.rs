@@ -132,7 +132,9 @@ impl Regain {
         let rng: Arc<dyn Rng> = Arc::new(OsRng);
         let keys = Keys::open(&config.data_path, &*rng)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-        admin_token::ensure(&config.data_path, &keys.signing, &*store, &*rng, clock.now()).await?;
+        if config.write_admin_token_to_json {
+            admin_token::ensure(&config.data_path, &keys.signing, &*store, &*rng, clock.now()).await?;
+        }
         let outlet = outlet(config, delivery, composer)?;
         let policy =
             regain_core::Policy { mail: outlet.is_some(), key_mode: store.key_mode(), ..config.policy() };

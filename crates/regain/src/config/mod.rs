@@ -136,6 +136,7 @@ impl Config {
             reset_lifetime: self.reset_token_lifetime,
             confirm_lifetime: self.confirm_token_lifetime,
             session_lifetime: self.refresh_token_ttl,
+            admin_token: self.write_admin_token_to_json,
             require_confirmation: self.require_email_confirmation,
             register_by_login: self.register_by_login,
             password: self.password_policy,
