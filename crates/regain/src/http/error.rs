@@ -8,10 +8,14 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use regain_core::flows::change_password::ChangeError;
+use regain_core::flows::delete_account::DeleteError;
+use regain_core::flows::find_account::FindError;
+use regain_core::flows::put_account::PutError;
 use regain_core::flows::register::RegisterError;
 use regain_core::flows::reset_password::RequestError;
 use regain_core::flows::session::{AuthenticateError, RevokeError};
 use regain_core::flows::sign_in::SignInError;
+use regain_core::flows::user_token::TradeError;
 use regain_core::flows::{Trouble, confirm_email, reset_password};
 use regain_core::{PasswordRefusal, StoreError};
 use serde::Serialize;
@@ -26,6 +30,7 @@ pub(super) enum Kind {
     InvalidCredentials,
     UnknownAccount,
     AccessDenied,
+    UnknownUser,
     TooManyRequests,
     Unavailable,
     NotEnabled,
@@ -63,6 +68,7 @@ impl Kind {
                 "access-denied",
                 "The path is invalid or current user has no access.",
             ),
+            Self::UnknownUser => (618, StatusCode::NOT_FOUND, "unknown-user", "The user does not exist."),
             // ROS has no limits. An existing code, so that its clients can read the problem.
             Self::TooManyRequests => (802, StatusCode::TOO_MANY_REQUESTS, "service-unavailable", UNAVAILABLE),
             Self::Unavailable => (802, StatusCode::SERVICE_UNAVAILABLE, "service-unavailable", UNAVAILABLE),
@@ -86,6 +92,10 @@ const CONFIRMATION_TOKEN: &str = "The email confirmation token is invalid or has
 const MUST_CONFIRM: &str = "The email address must be confirmed first.";
 const NO_MAIL: &str =
     "Mail is not configured, so passwords cannot be reset and addresses cannot be confirmed.";
+const OTHER_ID: &str = "The account of this name has another identity, or another account has this identity.";
+const NOTHING_SYNCED: &str = "Nothing is synchronised here, so there is no path that could be opened.";
+const PROVIDERS_FIXED: &str =
+    "The authentication providers are set in the configuration file and cannot be changed at run time.";
 
 /// An answer that is no success.
 #[derive(Debug)]
@@ -125,6 +135,17 @@ impl Problem {
 
     pub(super) fn not_found() -> Self {
         Self::plain(StatusCode::NOT_FOUND, "Not Found")
+    }
+
+    /// What ROS answers where its providers were set in code: without type and code.
+    pub(super) fn providers_fixed() -> Self {
+        let problem = Self::plain(StatusCode::FORBIDDEN, "Runtime configuration disabled");
+        Self { detail: Some(PROVIDERS_FIXED), ..problem }
+    }
+
+    /// 614 for a trade that asks for a path.
+    pub(super) fn nothing_synced() -> Self {
+        Self::with_detail(Kind::AccessDenied, NOTHING_SYNCED)
     }
 
     pub(super) fn internal(cause: impl Into<String>) -> Self {
@@ -340,6 +361,47 @@ impl From<ChangeError> for Problem {
             ChangeError::SessionEnded => AuthenticateError::Invalid.into(),
             ChangeError::Password(refusal) => Self::refused_password("new_password", refusal),
             ChangeError::Trouble(trouble) => trouble.into(),
+        }
+    }
+}
+
+impl From<FindError> for Problem {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Denied => Self::of(Kind::AccessDenied),
+            FindError::Unknown => Self::of(Kind::UnknownAccount),
+            FindError::Trouble(trouble) => trouble.into(),
+        }
+    }
+}
+
+impl From<PutError> for Problem {
+    fn from(error: PutError) -> Self {
+        match error {
+            PutError::Denied => Self::of(Kind::AccessDenied),
+            PutError::OtherId => Self::invalid("userId", OTHER_ID),
+            PutError::Trouble(trouble) => trouble.into(),
+        }
+    }
+}
+
+impl From<DeleteError> for Problem {
+    fn from(error: DeleteError) -> Self {
+        match error {
+            DeleteError::Denied => Self::of(Kind::AccessDenied),
+            // The one route where ROS does not say 612.
+            DeleteError::Unknown => Self::of(Kind::UnknownUser),
+            DeleteError::SessionEnded => AuthenticateError::Invalid.into(),
+            DeleteError::Trouble(trouble) => trouble.into(),
+        }
+    }
+}
+
+impl From<TradeError> for Problem {
+    fn from(error: TradeError) -> Self {
+        match error {
+            TradeError::Denied => Self::of(Kind::AccessDenied),
+            TradeError::Trouble(trouble) => trouble.into(),
         }
     }
 }

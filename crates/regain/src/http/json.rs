@@ -88,6 +88,11 @@ impl Object {
         }
     }
 
+    /// A string; `None` where it is absent, null or empty.
+    pub(super) fn filled(&mut self, key: &str, name: &'static str) -> Result<Option<String>, Problem> {
+        Ok(self.text(key, name)?.filter(|text| !text.is_empty()))
+    }
+
     /// A truth value: `None` where it is absent, `Some(None)` where it is null.
     pub(super) fn flag(&mut self, name: &'static str) -> Result<Option<Option<bool>>, Problem> {
         match self.0.remove(name) {
@@ -105,6 +110,15 @@ impl Object {
             Some(Json::Object(object)) => Ok(Some(object)),
             Some(_) => Err(wrong_type(name, "an object")),
         }
+    }
+
+    /// An object of strings; without entries where it is absent or null.
+    pub(super) fn texts(&mut self, name: &'static str) -> Result<Vec<(String, String)>, Problem> {
+        let text = |(key, value)| match value {
+            Json::Text(text) => Ok((key, text)),
+            _ => Err(wrong_type(name, "an object of strings")),
+        };
+        self.object(name)?.unwrap_or_default().0.into_iter().map(text).collect()
     }
 }
 

@@ -12,6 +12,7 @@ mod headers;
 mod health;
 mod json;
 mod pages;
+mod place;
 mod router;
 pub mod server;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod testing;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use axum::http::HeaderName;
 use regain_core::Service;
 
 use crate::config::{Network, RedirectAllowList};
@@ -50,6 +52,10 @@ pub struct SiteSettings {
     pub trusted_proxies: Vec<Network>,
     /// Where pages may redirect to.
     pub redirects: RedirectAllowList,
+    /// A header that holds the session, looked at before `Authorization` (`authorizationHeaderName` of ROS).
+    pub authorization_header: Option<HeaderName>,
+    /// The configuration of the password provider, as administrators may see it: without a secret.
+    pub provider_config: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Site {

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, Request};
+use axum::http::{HeaderMap, HeaderName, Request};
 use http_body_util::BodyExt;
+use regain_core::session::AdminToken;
 use regain_core::testing::MemoryStore;
 use regain_core::testing::desk::Desk;
-use regain_core::{Limits, Policy};
+use regain_core::{AccountId, Limits, Policy, Store};
 use tower::ServiceExt;
 
 use super::{Health, HealthStatus, Site, SiteSettings, router};
@@ -46,6 +47,7 @@ impl TestSite {
     }
 
     pub(super) fn under(policy: Policy) -> Self {
+        let provider_config = serde_json::json!({"emailHandlerConfig": {"from": "ann@example.org"}});
         let rule = |text| RedirectRule::parse(text).unwrap();
         let settings = SiteSettings {
             app_name: "Tom & \"Jerry\"".to_owned(),
@@ -53,6 +55,8 @@ impl TestSite {
             https: true,
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
             redirects: RedirectAllowList::new([rule("https://app.example.org"), rule("myapp://")]),
+            authorization_header: Some(HeaderName::from_static("x-session")),
+            provider_config: provider_config.as_object().cloned().unwrap(),
         };
         let store = Arc::new(MemoryStore::default());
         let desk = Desk::under(store.clone(), policy);
@@ -95,6 +99,20 @@ impl TestSite {
             headers: parts.headers,
             body: String::from_utf8(body).unwrap(),
         }
+    }
+
+    /// A token of the built-in administrator, in force from now on.
+    pub(super) async fn admin_token(&self) -> String {
+        let service = &self.desk.service;
+        let signed = service.signing_key.sign(&AdminToken::new(&*service.rng).unwrap()).unwrap();
+        let (_, id) = service.signing_key.read(&signed.token).unwrap();
+        assert!(self.store.put_admin_token(&id, true, service.now()).await.unwrap());
+        signed.token.to_string()
+    }
+
+    /// Makes an administrator of an account.
+    pub(super) fn make_admin(&self, id: &str) {
+        self.store.edit_account(&AccountId::from_stored(id), |account| account.is_admin = true);
     }
 
     /// Sends JSON without a session.

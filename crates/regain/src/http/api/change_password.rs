@@ -3,31 +3,31 @@
 use axum::response::Response;
 use regain_core::flows::change_password::{self, ChangeError};
 use regain_core::flows::session::Authenticated;
-use regain_core::{AccountId, Caller, Password};
+use regain_core::{Caller, Password, Provider};
 
 use super::super::Site;
 use super::super::error::Problem;
 use super::super::headers;
 use super::super::json::Object;
-use super::super::router::Provider;
+use super::{account_id, check_provider};
 
 /// The order of the checks is that of ROS: whose, which provider, `data`, does the account exist, the password.
 pub(super) async fn put(
     site: &Site,
     caller: Caller,
     by: &Authenticated,
-    provider: &Provider,
+    provider: Option<Provider>,
     mut body: Object,
 ) -> Result<Response, Problem> {
-    let id = body.text("user_id", "user_id")?.filter(|id| !id.is_empty()).map(AccountId::from_stored);
+    let id = body.filled("user_id", "user_id")?.map(|id| account_id(&id));
     let target = change_password::target(&site.service, by, id.as_ref()).await;
     if let Err(ChangeError::Denied) = target {
         return Err(ChangeError::Denied.into());
     }
-    provider.check()?;
+    check_provider(provider)?;
     let mut data = body.object("data")?.ok_or_else(|| Problem::missing(&["data"]))?;
     let target = target?;
-    let new = data.text("new_password", "new_password")?.filter(|new| !new.is_empty());
+    let new = data.filled("new_password", "new_password")?;
     let new = password(new.ok_or_else(|| Problem::missing(&["new_password"]))?, "new_password")?;
     let current = data.text("password", "password")?.map(|text| password(text, "password")).transpose()?;
     change_password::change(&site.service, &caller, by, &target, current.as_ref(), &new).await?;

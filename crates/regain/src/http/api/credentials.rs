@@ -1,10 +1,13 @@
 //! The session that a request presents: which header holds it, and whether it holds.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use regain_core::flows::session::{self, AuthenticateError, Authenticated};
 
 use super::super::Site;
 use super::super::error::{Kind, Problem};
+
+/// The other header of ROS.
+const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-realm-access-token");
 
 /// Refuses a request with a bad session. One without any passes, at no cost.
 pub(super) async fn check(site: &Site, headers: &HeaderMap) -> Result<(), Problem> {
@@ -17,10 +20,13 @@ pub(super) async fn require(site: &Site, headers: &HeaderMap) -> Result<Authenti
 }
 
 async fn presented(site: &Site, headers: &HeaderMap) -> Result<Option<Authenticated>, Problem> {
-    let mut sent = [header::AUTHORIZATION.as_str(), "x-realm-access-token"].into_iter().filter_map(|name| {
-        let value = headers.get(name)?;
-        (!value.as_bytes().trim_ascii().is_empty()).then_some(value)
-    });
+    let names =
+        [site.settings.authorization_header.as_ref(), Some(&header::AUTHORIZATION), Some(&ACCESS_TOKEN)];
+    // An empty header counts as none.
+    let mut sent = names
+        .into_iter()
+        .flatten()
+        .filter_map(|name| headers.get(name).filter(|value| !value.as_bytes().trim_ascii().is_empty()));
     let Some(value) = sent.next() else { return Ok(None) };
     let text = value.to_str().map_err(|_| AuthenticateError::Invalid)?;
     Ok(Some(session::authenticate(&site.service, bare(text)).await?))

@@ -45,7 +45,7 @@ pub(super) async fn post(site: &Site, caller: Caller, mut body: Object) -> Resul
 
 fn name(site: &Site, mut body: Object) -> Result<Name, Problem> {
     const PARAMETER: &str = "provider_id";
-    let text = body.text(PARAMETER, PARAMETER)?.filter(|text| !text.is_empty());
+    let text = body.filled(PARAMETER, PARAMETER)?;
     let text = text.ok_or_else(|| Problem::missing(&[PARAMETER]))?;
     let invalid = |invalid| Problem::invalid(PARAMETER, format!("Parameter 'provider_id' {invalid}."));
     site.service.name(&text).map_err(invalid)
@@ -68,7 +68,7 @@ fn new_password(mut data: Object) -> Result<(String, Password), Problem> {
 }
 
 fn token(data: &mut Object) -> Result<Option<String>, Problem> {
-    Ok(data.text("token", "token")?.filter(|token| !token.is_empty()))
+    data.filled("token", "token")
 }
 
 fn unknown_action() -> Problem {

@@ -35,6 +35,7 @@ fn every_failure_has_its_row() {
         (SignInError::MustConfirm.into(), 403, 614, "access-denied", must, ""),
         (RegisterError::NameTaken.into(), 401, 611, "invalid-credentials", "", ""),
         (RegisterError::MustConfirm.into(), 403, 614, "access-denied", must, ""),
+        (RegisterError::NoAddress.into(), 400, 601, "invalid-parameters", "", "username"),
         (RegisterError::Password(short).into(), 400, 601, "invalid-parameters", "", "password"),
         (RequestError::NotEnabled.into(), 501, 803, "not-enabled", NO_MAIL, ""),
         (RequestError::OutboxFull.into(), 503, 802, "service-unavailable", "", ""),
@@ -72,6 +73,16 @@ fn every_failure_has_its_row() {
         ),
         (ChangeError::SessionEnded.into(), 401, 611, "invalid-credentials", session, ""),
         (ChangeError::Password(short).into(), 400, 601, "invalid-parameters", "", "new_password"),
+        (FindError::Denied.into(), 403, 614, "access-denied", "", ""),
+        (FindError::Unknown.into(), 404, 612, "unknown-account", "", ""),
+        (PutError::Denied.into(), 403, 614, "access-denied", "", ""),
+        (PutError::OtherId.into(), 400, 601, "invalid-parameters", "", "userId"),
+        (DeleteError::Denied.into(), 403, 614, "access-denied", "", ""),
+        (DeleteError::Unknown.into(), 404, 618, "unknown-user", "", ""),
+        (DeleteError::SessionEnded.into(), 401, 611, "invalid-credentials", session, ""),
+        (TradeError::Denied.into(), 403, 614, "access-denied", "", ""),
+        (Problem::nothing_synced(), 403, 614, "access-denied", NOTHING_SYNCED, ""),
+        (Problem::providers_fixed(), 403, 0, "", PROVIDERS_FIXED, ""),
     ];
     for (problem, status, code, slug, detail, parameter) in rows {
         let body = String::from_utf8(problem.body()).unwrap();
@@ -86,6 +97,55 @@ fn every_failure_has_its_row() {
         assert_eq!(response.status().as_u16(), status);
         assert_eq!(response.headers()["content-type"], "application/json; charset=utf-8");
         assert_eq!(response.headers().contains_key("retry-after"), matches!(status, 429 | 503), "{body}");
+    }
+}
+
+/// Clients know a problem by any of these, realm-js's own tests by the title.
+#[test]
+fn every_kind_is_on_the_wire_as_in_ros() {
+    let unavailable = "The requested service is temporarily unavailable.";
+    for (kind, status, code, slug, title) in [
+        (
+            Kind::InvalidParameters,
+            400,
+            601,
+            "invalid-parameters",
+            "Your request parameters did not validate.",
+        ),
+        (
+            Kind::MissingParameters,
+            400,
+            602,
+            "missing-parameters",
+            "Your request did not validate because of missing parameters.",
+        ),
+        (
+            Kind::InvalidCredentials,
+            401,
+            611,
+            "invalid-credentials",
+            "The provided credentials are invalid or the user does not exist.",
+        ),
+        (Kind::UnknownAccount, 404, 612, "unknown-account", "The account does not exist."),
+        (Kind::AccessDenied, 403, 614, "access-denied", "The path is invalid or current user has no access."),
+        (Kind::UnknownUser, 404, 618, "unknown-user", "The user does not exist."),
+        (Kind::TooManyRequests, 429, 802, "service-unavailable", unavailable),
+        (Kind::Unavailable, 503, 802, "service-unavailable", unavailable),
+        (
+            Kind::NotEnabled,
+            501,
+            803,
+            "not-enabled",
+            "The server was not configured to support the requested operation.",
+        ),
+    ] {
+        assert_eq!(
+            wire(Problem::of(kind)),
+            format!(
+                "{{\"type\":\"https://realm.io/docs/object-server/problems/{slug}\",\"title\":\"{title}\",\
+                 \"status\":{status},\"code\":{code}}}"
+            )
+        );
     }
 }
 
