@@ -2,6 +2,9 @@
 
 use zeroize::Zeroizing;
 
+use crate::hashing::stored::Stored;
+use crate::hashing::{RosPassword, UnsupportedHash};
+
 /// The longest password, in bytes; a longer one is refused before anything is hashed.
 pub const MAX_BYTES: usize = 1024;
 
@@ -67,7 +70,8 @@ pub enum PasswordRefusal {
     TooLong,
 }
 
-/// A hash in PHC string format. Has no `Debug`: a hash can be guessed against.
+/// A hash, with its method, cost and salt: a PHC string, or bcrypt in its own form. Has no `Debug`: a hash can be
+/// guessed against.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
@@ -77,7 +81,33 @@ impl PasswordHash {
         Self(text.into())
     }
 
-    /// The PHC string.
+    /// Takes a hash from another system, in the form that system keeps it in.
+    ///
+    /// Read are Argon2 (id, i and d) and scrypt in PHC form, PBKDF2 with HMAC in PHC form and in that of passlib, bcrypt
+    /// (`$2a$`, `$2b$`, `$2y$`), and scrypt as crypt writes it (`$7$`). What is kept is the same hash in one form a
+    /// scheme. It is replaced at the first sign-in.
+    ///
+    /// # Errors
+    /// Where it is of another scheme, is not well-formed, or would take more than 256 MiB or unreasonably long to
+    /// compare with.
+    pub fn import(text: &str) -> Result<Self, UnsupportedHash> {
+        Stored::parse(text).map(|stored| Self(stored.text()))
+    }
+
+    /// Takes a password of the Realm Object Server.
+    ///
+    /// # Errors
+    /// As [`PasswordHash::import`].
+    pub fn import_ros(record: RosPassword<'_>) -> Result<Self, UnsupportedHash> {
+        record.parse().map(|stored| Self(stored.text()))
+    }
+
+    /// The scheme, for an operator's eyes: `argon2id`, `pbkdf2-sha512`, `bcrypt`; `unknown` where it is none of them.
+    pub fn scheme(&self) -> &'static str {
+        Stored::parse(&self.0).map_or("unknown", |stored| stored.scheme())
+    }
+
+    /// The text to store.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,25 +1,29 @@
-//! Argon2id on as many threads as there are cores, each with one block array that it uses again.
+//! Compares passwords with hashes of any scheme that is read, and makes new ones with Argon2id.
 //!
-//! Hashing is the one expensive thing that a stranger can ask for, so its memory is bounded by the threads and
-//! its queue by [`MAX_WAITING`]; beyond that the answer is "busy".
+//! Hashing is the one expensive thing that a stranger can ask for: it happens on as many threads as there are cores,
+//! each with one block array that it uses again, and the queue before them is bounded by [`MAX_WAITING`]; beyond that
+//! the answer is "busy". A hash from elsewhere may take 256 MiB more on its thread, for as long as it is computed.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+mod blocks;
+pub(crate) mod stored;
+mod threads;
 
-use argon2::{Algorithm, Argon2, Block, Params, Version};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use phc::{Ident, Output, ParamsString, Salt};
+use std::sync::Arc;
+
+use phc::{Output, Salt};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+pub use stored::{RosPassword, UnsupportedHash};
+
 use crate::password::{Password, PasswordHash};
 use crate::rng::{self, Rng};
+use blocks::Blocks;
+use stored::{Argon2, Stored};
+use threads::Queue;
 
 /// How many may wait for a thread.
 pub const MAX_WAITING: usize = 64;
-/// How long a thread keeps its block array without work.
-const IDLE: Duration = Duration::from_secs(60);
 const SALT_BYTES: usize = 16;
 const OUTPUT_BYTES: usize = 32;
 
@@ -62,7 +66,7 @@ pub enum HashError {
     /// Too many are waiting.
     #[error("too many passwords are being hashed")]
     Busy,
-    /// No randomness, no memory, or the pool is gone.
+    /// No randomness, no memory, no hash that is read in the store, or the pool is gone.
     #[error("the password could not be hashed")]
     Failed,
 }
@@ -75,37 +79,14 @@ pub struct HashPool {
     dummy: PasswordHash,
 }
 
-type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
-
-#[derive(Default)]
-struct Queue {
-    state: Mutex<QueueState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct QueueState {
-    jobs: VecDeque<Job>,
-    closed: bool,
-}
-
 impl HashPool {
     /// Starts one thread a core, with a dummy hash so that unknown names cost what known ones do.
     ///
     /// # Errors
-    /// When there is no randomness or no thread to be had.
+    /// When there is no randomness or no thread to be had, or the cost is none that a stored hash may have.
     pub fn start(cost: HashCost, rng: Arc<dyn Rng>) -> Result<Self, HashError> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let queue = Arc::new(Queue::default());
-        for i in 0..threads {
-            let queue = queue.clone();
-            std::thread::Builder::new()
-                .name(format!("hash-{i}"))
-                .spawn(move || queue.work())
-                .map_err(|_| HashError::Failed)?;
-        }
         let dummy = dummy(cost, &*rng)?;
-        Ok(Self { queue, rng, cost, dummy })
+        Ok(Self { queue: threads::start(cost)?, rng, cost, dummy })
     }
 
     /// Hashes a new password.
@@ -120,7 +101,7 @@ impl HashPool {
     /// Compares a password with a hash; where there is no hash, with a dummy of the same cost.
     ///
     /// # Errors
-    /// When too many wait, or nothing can be hashed.
+    /// When too many wait, or nothing can be hashed, or what is stored is no hash that is read.
     pub async fn verify(
         &self,
         password: &Password,
@@ -135,7 +116,7 @@ impl HashPool {
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
+        work: impl FnOnce(&mut Blocks) -> T + Send + 'static,
     ) -> Result<T, HashError> {
         let (answer, result) = oneshot::channel();
         self.queue.push(Box::new(move |blocks| {
@@ -150,52 +131,7 @@ impl HashPool {
 
 impl Drop for HashPool {
     fn drop(&mut self) {
-        self.queue.lock().closed = true;
-        self.queue.changed.notify_all();
-    }
-}
-
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, QueueState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, job: Job) -> Result<(), HashError> {
-        let mut state = self.lock();
-        if state.jobs.len() >= MAX_WAITING {
-            return Err(HashError::Busy);
-        }
-        state.jobs.push_back(job);
-        drop(state);
-        self.changed.notify_one();
-        Ok(())
-    }
-
-    fn work(&self) {
-        let mut blocks = Vec::new();
-        while let Some(job) = self.next(&mut blocks) {
-            job(&mut blocks);
-        }
-    }
-
-    /// Waits for a job; gives the memory back after a while without one.
-    fn next(&self, blocks: &mut Vec<Block>) -> Option<Job> {
-        let mut state = self.lock();
-        loop {
-            if let Some(job) = state.jobs.pop_front() {
-                return Some(job);
-            }
-            if state.closed {
-                return None;
-            }
-            let (next, waited) =
-                self.changed.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
-            state = next;
-            if waited.timed_out() && !blocks.is_empty() {
-                blocks.fill(Block::default());
-                *blocks = Vec::new();
-            }
-        }
+        self.queue.close();
     }
 }
 
@@ -203,87 +139,51 @@ fn hash(
     password: &[u8],
     cost: HashCost,
     rng: &dyn Rng,
-    blocks: &mut Vec<Block>,
+    blocks: &mut Blocks,
 ) -> Result<PasswordHash, HashError> {
-    let salt: [u8; SALT_BYTES] = rng::bytes(rng).map_err(|_| HashError::Failed)?;
-    let params = params(cost)?;
-    let output = argon2id(password, &salt, &params, OUTPUT_BYTES, blocks)?;
-    written(&params, &salt, &output)
+    let salt = salt(rng)?;
+    let mut output = Zeroizing::new([0; OUTPUT_BYTES]);
+    Argon2::of(cost).derive(password, &salt, &mut output[..], blocks)?;
+    written(cost, salt, &output[..])
 }
 
 /// A hash of no password: random where others have a result, so comparing with it costs the same and never matches.
 fn dummy(cost: HashCost, rng: &dyn Rng) -> Result<PasswordHash, HashError> {
-    let salt: [u8; SALT_BYTES] = rng::bytes(rng).map_err(|_| HashError::Failed)?;
     let output: [u8; OUTPUT_BYTES] = rng::bytes(rng).map_err(|_| HashError::Failed)?;
-    written(&params(cost)?, &salt, &output)
+    let dummy = written(cost, salt(rng)?, &output)?;
+    Stored::parse(dummy.as_str()).map_err(|_| HashError::Failed)?;
+    Ok(dummy)
 }
 
-fn params(cost: HashCost) -> Result<Params, HashError> {
-    Params::new(cost.memory_kib, cost.passes, 1, Some(OUTPUT_BYTES)).map_err(|_| HashError::Failed)
+fn salt(rng: &dyn Rng) -> Result<Salt, HashError> {
+    let salt: [u8; SALT_BYTES] = rng::bytes(rng).map_err(|_| HashError::Failed)?;
+    Salt::new(&salt).map_err(|_| HashError::Failed)
 }
 
-fn written(params: &Params, salt: &[u8], output: &[u8]) -> Result<PasswordHash, HashError> {
-    let text = || -> phc::Result<String> {
-        let mut costs = ParamsString::new();
-        costs.add_decimal("m", params.m_cost())?;
-        costs.add_decimal("t", params.t_cost())?;
-        costs.add_decimal("p", params.p_cost())?;
-        Ok(phc::PasswordHash {
-            algorithm: Ident::new("argon2id")?,
-            version: Some(Version::V0x13.into()),
-            params: costs,
-            salt: Some(Salt::new(salt)?),
-            hash: Some(Output::new(output)?),
-        }
-        .to_string())
-    };
-    text().map(PasswordHash::from_stored).map_err(|_| HashError::Failed)
+fn written(cost: HashCost, salt: Salt, output: &[u8]) -> Result<PasswordHash, HashError> {
+    let expected = Output::new(output).map_err(|_| HashError::Failed)?;
+    Ok(PasswordHash::from_stored(Stored::made_here(cost, salt, expected).text()))
 }
 
 fn verify(
     password: &[u8],
     stored: &PasswordHash,
     today: HashCost,
-    blocks: &mut Vec<Block>,
+    blocks: &mut Blocks,
 ) -> Result<Verdict, HashError> {
-    let stored = phc::PasswordHash::new(stored.as_str()).map_err(|_| HashError::Failed)?;
-    let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else { return Err(HashError::Failed) };
-    let number = |name: &str| stored.params.get_decimal(name).ok_or(HashError::Failed);
-    if stored.algorithm.as_str() != "argon2id" || stored.version != Some(Version::V0x13.into()) {
-        return Err(HashError::Failed);
-    }
-    let params = Params::new(number("m")?, number("t")?, number("p")?, Some(expected.len()))
-        .map_err(|_| HashError::Failed)?;
-    let output = argon2id(password, salt, &params, expected.len(), blocks)?;
-    if verify_slices_are_equal(&output, expected.as_bytes()).is_err() {
-        return Ok(Verdict::Wrong);
-    }
-    let is_todays =
-        (params.m_cost(), params.t_cost(), params.p_cost()) == (today.memory_kib, today.passes, 1);
-    Ok(if is_todays { Verdict::Right } else { Verdict::RightButOutdated })
-}
-
-fn argon2id(
-    password: &[u8],
-    salt: &[u8],
-    params: &Params,
-    bytes: usize,
-    blocks: &mut Vec<Block>,
-) -> Result<Zeroizing<Vec<u8>>, HashError> {
-    let needed = params.block_count();
-    if blocks.len() < needed {
-        blocks.try_reserve_exact(needed - blocks.len()).map_err(|_| HashError::Failed)?;
-        blocks.resize(needed, Block::default());
-    }
-    let mut output = Zeroizing::new(vec![0; bytes]);
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
-        .hash_password_into_with_memory(password, salt, &mut output, &mut blocks[..])
-        .map_err(|_| HashError::Failed)?;
-    Ok(output)
+    let stored = Stored::parse(stored.as_str()).map_err(|_| HashError::Failed)?;
+    let is_right = stored.matches(password, blocks)?;
+    Ok(match is_right {
+        true if stored.is_todays(today) => Verdict::Right,
+        true => Verdict::RightButOutdated,
+        false => Verdict::Wrong,
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::rng::OsRng;
 
@@ -328,26 +228,54 @@ mod tests {
     #[tokio::test]
     async fn the_queue_is_bounded() {
         let pool = pool(HashCost::CHEAP);
+        let (begun, begins) = std::sync::mpsc::channel();
         let (open, gate) = std::sync::mpsc::channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let push = || {
-            let gate = gate.clone();
-            pool.queue.push(Box::new(move |_| assert!(gate.lock().unwrap().recv().is_err())))
+            let (gate, begun) = (gate.clone(), begun.clone());
+            pool.queue.push(Box::new(move |_| {
+                begun.send(()).unwrap();
+                assert!(gate.lock().unwrap().recv().is_err());
+            }))
         };
-        let taken = std::iter::from_fn(|| push().ok()).take(10_000).count();
-        assert!((MAX_WAITING..=MAX_WAITING + threads).contains(&taken), "{taken}");
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            push().unwrap();
+            begins.recv().unwrap();
+        }
+        for _ in 0..MAX_WAITING {
+            push().unwrap();
+        }
+        assert_eq!(push(), Err(HashError::Busy));
         assert_eq!(pool.hash(&password("correct horse")).await.err(), Some(HashError::Busy));
         drop(open);
     }
 
+    #[tokio::test]
+    async fn a_job_that_panics_takes_no_thread_with_it() {
+        let pool = pool(HashCost::CHEAP);
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            let panicked: Result<(), _> = pool.run(|_| panic!("on purpose")).await;
+            assert_eq!(panicked, Err(HashError::Failed));
+        }
+        assert!(pool.hash(&password("correct horse")).await.is_ok());
+    }
+
+    #[test]
+    fn a_cost_that_no_stored_hash_may_have_starts_nothing() {
+        for cost in [HashCost { memory_kib: 257 * 1024, passes: 1 }, HashCost { memory_kib: 7, passes: 1 }] {
+            assert_eq!(HashPool::start(cost, Arc::new(OsRng)).err(), Some(HashError::Failed));
+        }
+    }
+
     #[test]
     fn a_broken_hash_is_an_error_and_never_a_match() {
+        let mut blocks = Blocks::new(HashCost::CHEAP);
         for broken in
             ["", "$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAA", "$argon2id$v=19$c29tZXNhbHQ", "plain"]
         {
-            let verdict = verify(b"x", &PasswordHash::from_stored(broken), HashCost::CHEAP, &mut Vec::new());
-            assert_eq!(verdict, Err(HashError::Failed), "{broken}");
+            let broken = PasswordHash::from_stored(broken);
+            let verdict = verify(b"x", &broken, HashCost::CHEAP, &mut blocks);
+            assert_eq!(verdict, Err(HashError::Failed), "{}", broken.as_str());
         }
     }
 }
