@@ -20,6 +20,11 @@ impl Blocks {
         Self { kept: Vec::new(), most }
     }
 
+    /// Brings the array to its full size, so that no hash after it pays for fresh memory.
+    pub(super) fn make_ready(&mut self) -> Result<(), HashError> {
+        grow(&mut self.kept, self.most)
+    }
+
     /// Runs `work` on so many blocks; what they hold before is of no meaning.
     pub(super) fn lend<T>(
         &mut self,
@@ -66,6 +71,8 @@ mod tests {
         assert_eq!(blocks.kept.capacity(), 64);
         blocks.give_back();
         assert_eq!(blocks.kept.capacity(), 0);
+        assert!(blocks.make_ready().is_ok());
+        assert_eq!(blocks.kept.capacity(), 64);
     }
 
     #[test]

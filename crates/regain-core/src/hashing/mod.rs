@@ -5,6 +5,7 @@
 //! the answer is "busy". A hash from elsewhere may take 256 MiB more on its thread, for as long as it is computed.
 
 mod blocks;
+mod even;
 pub(crate) mod stored;
 mod threads;
 
@@ -19,6 +20,7 @@ pub use stored::{RosPassword, UnsupportedHash};
 use crate::password::{Password, PasswordHash};
 use crate::rng::{self, Rng};
 use blocks::Blocks;
+use even::{Stopwatch, UsualTime};
 use stored::{Argon2, Stored};
 use threads::Queue;
 
@@ -77,6 +79,7 @@ pub struct HashPool {
     rng: Arc<dyn Rng>,
     cost: HashCost,
     dummy: PasswordHash,
+    usual: Arc<UsualTime>,
 }
 
 impl HashPool {
@@ -86,7 +89,11 @@ impl HashPool {
     /// When there is no randomness or no thread to be had, or the cost is none that a stored hash may have.
     pub fn start(cost: HashCost, rng: Arc<dyn Rng>) -> Result<Self, HashError> {
         let dummy = dummy(cost, &*rng)?;
-        Ok(Self { queue: threads::start(cost)?, rng, cost, dummy })
+        let usual = Arc::new(UsualTime::default());
+        let measured = (dummy.clone(), usual.clone());
+        // So that the very first password that is compared finds an estimate.
+        let queue = threads::start(cost, Box::new(move |blocks| take_time(&measured, cost, blocks)))?;
+        Ok(Self { queue, rng, cost, dummy, usual })
     }
 
     /// Hashes a new password.
@@ -95,10 +102,14 @@ impl HashPool {
     /// When too many wait, or nothing can be hashed.
     pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashError> {
         let (password, rng, cost) = (password.clone(), self.rng.clone(), self.cost);
-        self.run(move |blocks| hash(password.expose(), cost, &*rng, blocks)).await?
+        let usual = self.usual.clone();
+        self.run(move |blocks| hash(password.expose(), cost, &*rng, blocks, &usual)).await?
     }
 
     /// Compares a password with a hash; where there is no hash, with a dummy of the same cost.
+    ///
+    /// A wrong password takes the time of a hash of today's cost, also where the stored one is cheaper. One that is
+    /// dearer takes longer, and nothing hides that: it ends with the first sign-in, after which it is hashed again.
     ///
     /// # Errors
     /// When too many wait, or nothing can be hashed, or what is stored is no hash that is read.
@@ -107,10 +118,11 @@ impl HashPool {
         password: &Password,
         stored: Option<&PasswordHash>,
     ) -> Result<Verdict, HashError> {
-        let (password, cost) = (password.clone(), self.cost);
+        let (password, cost, usual) = (password.clone(), self.cost, self.usual.clone());
         let known = stored.is_some();
         let stored = stored.unwrap_or(&self.dummy).clone();
-        let verdict = self.run(move |blocks| verify(password.expose(), &stored, cost, blocks)).await??;
+        let verdict =
+            self.run(move |blocks| verify(password.expose(), &stored, cost, blocks, &usual)).await??;
         Ok(if known { verdict } else { Verdict::Wrong })
     }
 
@@ -135,16 +147,28 @@ impl Drop for HashPool {
     }
 }
 
+/// Measures a few hashes. A failure here is one that the first password to come will report.
+fn take_time((dummy, usual): &(PasswordHash, Arc<UsualTime>), cost: HashCost, blocks: &mut Blocks) {
+    for _ in 0..3 {
+        let _ = verify(b"", dummy, cost, blocks, usual);
+    }
+}
+
 fn hash(
     password: &[u8],
     cost: HashCost,
     rng: &dyn Rng,
     blocks: &mut Blocks,
+    usual: &UsualTime,
 ) -> Result<PasswordHash, HashError> {
+    blocks.make_ready()?;
+    let stopwatch = Stopwatch::start();
     let salt = salt(rng)?;
     let mut output = Zeroizing::new([0; OUTPUT_BYTES]);
     Argon2::of(cost).derive(password, &salt, &mut output[..], blocks)?;
-    written(cost, salt, &output[..])
+    let hash = written(cost, salt, &output[..])?;
+    usual.record(stopwatch.elapsed());
+    Ok(hash)
 }
 
 /// A hash of no password: random where others have a result, so comparing with it costs the same and never matches.
@@ -170,9 +194,26 @@ fn verify(
     stored: &PasswordHash,
     today: HashCost,
     blocks: &mut Blocks,
+    usual: &UsualTime,
 ) -> Result<Verdict, HashError> {
+    // Before the time is taken: who finds a thread without its array waits for it, whatever the stored hash is.
+    blocks.make_ready()?;
+    let stopwatch = Stopwatch::start();
     let stored = Stored::parse(stored.as_str()).map_err(|_| HashError::Failed)?;
     let is_right = stored.matches(password, blocks)?;
+    if stored.costs(today) {
+        usual.record(stopwatch.elapsed());
+    } else if !is_right {
+        even::spend_the_rest(
+            usual.get(),
+            today,
+            || stopwatch.elapsed(),
+            |cost| {
+                let mut output = Zeroizing::new([0; OUTPUT_BYTES]);
+                Argon2::of(cost).derive(password, stored.salt(), &mut output[..], blocks)
+            },
+        )?;
+    }
     Ok(match is_right {
         true if stored.is_todays(today) => Verdict::Right,
         true => Verdict::RightButOutdated,
@@ -268,13 +309,31 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_password_for_a_cheaper_hash_spends_the_rest_of_a_full_one() {
+        let today = HashCost { memory_kib: 1024, passes: 2 };
+        let (mut blocks, measured, usual) = (Blocks::new(today), UsualTime::default(), UsualTime::default());
+        let todays = hash(b"x", today, &OsRng, &mut blocks, &measured).unwrap();
+        // Twice what it takes, so that it cannot come out by doing a full hash whatever is missing.
+        let goal = measured.get().unwrap() * 2;
+        usual.record(goal);
+        let cheap = PasswordHash::import("$pbkdf2-sha256$i=1,l=10$c2FsdCBmb3I$AAAAAAAAAAAAAA").unwrap();
+        let stopwatch = Stopwatch::start();
+        assert_eq!(verify(b"x", &cheap, today, &mut blocks, &usual), Ok(Verdict::Wrong));
+        assert!(stopwatch.elapsed() > goal.mul_f64(0.9), "{:?} of {goal:?}", stopwatch.elapsed());
+        // Only full hashes are measurements.
+        assert_eq!(usual.get(), Some(goal));
+        assert_eq!(verify(b"y", &todays, today, &mut blocks, &usual), Ok(Verdict::Wrong));
+        assert!(usual.get() != Some(goal));
+    }
+
+    #[test]
     fn a_broken_hash_is_an_error_and_never_a_match() {
-        let mut blocks = Blocks::new(HashCost::CHEAP);
+        let (mut blocks, usual) = (Blocks::new(HashCost::CHEAP), UsualTime::default());
         for broken in
             ["", "$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAA", "$argon2id$v=19$c29tZXNhbHQ", "plain"]
         {
             let broken = PasswordHash::from_stored(broken);
-            let verdict = verify(b"x", &broken, HashCost::CHEAP, &mut blocks);
+            let verdict = verify(b"x", &broken, HashCost::CHEAP, &mut blocks, &usual);
             assert_eq!(verdict, Err(HashError::Failed), "{}", broken.as_str());
         }
     }

@@ -28,15 +28,17 @@ struct State {
     closed: bool,
 }
 
-/// Starts one thread a core. They end when the queue is closed and empty.
-pub(super) fn start(today: HashCost) -> Result<Arc<Queue>, HashError> {
+/// Starts one thread a core; one of them does `first` before it looks into the queue. They end when the queue is
+/// closed and empty.
+pub(super) fn start(today: HashCost, first: Job) -> Result<Arc<Queue>, HashError> {
+    let mut first = Some(first);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let queue = Arc::new(Queue::default());
     for i in 0..threads {
-        let queue = queue.clone();
+        let (queue, first) = (queue.clone(), first.take());
         std::thread::Builder::new()
             .name(format!("hash-{i}"))
-            .spawn(move || queue.work(Blocks::new(today)))
+            .spawn(move || queue.work(first, Blocks::new(today)))
             .map_err(|_| HashError::Failed)?;
     }
     Ok(queue)
@@ -63,8 +65,8 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self, mut blocks: Blocks) {
-        while let Some(job) = self.next(&mut blocks) {
+    fn work(&self, mut first: Option<Job>, mut blocks: Blocks) {
+        while let Some(job) = first.take().or_else(|| self.next(&mut blocks)) {
             // Whoever waits for the answer is told that there is none; the thread goes on, for there is no other.
             // The array may be left in any state: every hash fills it anew.
             let _ = catch_unwind(AssertUnwindSafe(|| job(&mut blocks)));

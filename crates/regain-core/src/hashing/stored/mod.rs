@@ -108,6 +108,11 @@ impl Stored {
         }
     }
 
+    /// The salt.
+    pub(super) fn salt(&self) -> &Salt {
+        &self.salt
+    }
+
     /// Whether it is the hash of that password.
     pub(super) fn matches(&self, password: &[u8], blocks: &mut Blocks) -> Result<bool, HashError> {
         let mut output = Zeroizing::new([0; Output::MAX_LENGTH]);
