@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
 
+use super::encoding::Encoding;
 use super::error::Problem;
 
-/// The longest body, in bytes (`jsonBodyLimit` of ROS).
+/// The longest body, in bytes, as it comes and unpacked (`jsonBodyLimit` of ROS).
 pub(super) const LONGEST: usize = 102_400;
 
 /// How long a body may take as a whole, where the server in front has not said otherwise by an extension.
@@ -21,14 +23,16 @@ impl Default for BodyDeadline {
     }
 }
 
-/// Reads a whole body.
-pub(super) async fn read(body: Body, deadline: BodyDeadline) -> Result<Bytes, Problem> {
+/// Reads a whole body, unpacked where it comes compressed.
+pub(super) async fn read(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    let encoding = Encoding::of(&parts.headers)?;
     // One that announces too much is refused unread, before a client that asks gets its "100 Continue".
     if body.size_hint().lower() > LONGEST as u64 {
         return Err(too_large());
     }
+    let deadline = parts.extensions.get::<BodyDeadline>().copied().unwrap_or_default();
     match tokio::time::timeout(deadline.0, collect(body)).await {
-        Ok(result) => result,
+        Ok(result) => encoding.decode(result?),
         Err(_) => Err(Problem::plain(StatusCode::REQUEST_TIMEOUT, "request timeout")),
     }
 }
@@ -45,21 +49,16 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<(String, Option<String>)
     Some((media_type, charset))
 }
 
-/// Refuses what would have to be decoded before it could be read.
-pub(super) fn check_encoding(headers: &HeaderMap, charset: Option<&str>) -> Result<(), Problem> {
-    let shown = |text: &str| text.chars().take(40).collect::<String>();
-    if let Some(other) = charset.filter(|charset| !charset.eq_ignore_ascii_case("utf-8")) {
-        let title = format!("unsupported charset \"{}\"", shown(&other.to_ascii_uppercase()));
-        return Err(Problem::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, title));
-    }
-    if let Some(encoding) = headers.get(header::CONTENT_ENCODING) {
-        let encoding = encoding.to_str().unwrap_or_default().trim();
-        if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-            let title = format!("unsupported content encoding \"{}\"", shown(encoding));
-            return Err(Problem::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, title));
+/// Refuses text in anything but UTF-8.
+pub(super) fn check_charset(charset: Option<&str>) -> Result<(), Problem> {
+    match charset.filter(|charset| !charset.eq_ignore_ascii_case("utf-8")) {
+        None => Ok(()),
+        Some(other) => {
+            let shown: String = other.to_ascii_uppercase().chars().take(40).collect();
+            let title = format!("unsupported charset \"{shown}\"");
+            Err(Problem::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, title))
         }
     }
-    Ok(())
 }
 
 async fn collect(mut body: Body) -> Result<Bytes, Problem> {
@@ -92,6 +91,7 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
     Ok(None)
 }
 
-fn too_large() -> Problem {
+/// What is said to a body that is longer than [`LONGEST`].
+pub(super) fn too_large() -> Problem {
     Problem::plain(StatusCode::PAYLOAD_TOO_LARGE, "request entity too large")
 }

@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::body::{self, BodyDeadline};
+use super::body;
 use super::error::Problem;
 
 /// Parameters by name.
@@ -47,10 +47,9 @@ pub(super) async fn read(parts: &Parts, content: Body, labelled: Labelled) -> Re
         if media_type != "application/json" {
             return Ok(Object::default());
         }
-        body::check_encoding(&parts.headers, charset.as_deref())?;
+        body::check_charset(charset.as_deref())?;
     }
-    let deadline = parts.extensions.get::<BodyDeadline>().copied().unwrap_or_default();
-    parse(&body::read(content, deadline).await?)
+    parse(&body::read(parts, content).await?)
 }
 
 /// Parses a body. An empty one is an object without parameters, and so is an array.

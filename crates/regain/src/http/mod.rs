@@ -7,6 +7,7 @@ mod admin;
 mod api;
 mod body;
 mod client;
+mod encoding;
 mod error;
 mod headers;
 mod health;

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode;
 
-use super::super::body::{self, BodyDeadline};
+use super::super::body;
 use super::super::error::Problem;
 use super::super::json;
 
@@ -34,9 +34,8 @@ impl Fields {
         if !is_json && media_type != "application/x-www-form-urlencoded" {
             return Ok(Self(Vec::new()));
         }
-        body::check_encoding(&parts.headers, charset.as_deref())?;
-        let deadline = parts.extensions.get::<BodyDeadline>().copied().unwrap_or_default();
-        let bytes = body::read(content, deadline).await?;
+        body::check_charset(charset.as_deref())?;
+        let bytes = body::read(parts, content).await?;
         if !is_json {
             return parse(&bytes, known);
         }

@@ -317,3 +317,67 @@ async fn a_panic_is_a_plain_500_with_a_number_to_look_up() {
     answer.json();
     assert!(answer.header("x-request-id").is_some_and(|id| id.parse::<u64>().is_ok()));
 }
+
+#[tokio::test]
+async fn an_options_request_is_told_the_methods_and_nothing_of_other_sites() {
+    let site = TestSite::new();
+    let headers = "origin: https://evil.example\naccess-control-request-method: POST";
+    for path in ["/reset-password", "/confirm-email", "/Confirm-Email/?token=a&token=b"] {
+        let answer = site.send("OPTIONS", path, headers, Body::empty()).await;
+        assert_eq!((answer.status, &*answer.body), (200, ""), "{path}");
+        assert_eq!(answer.header("allow"), Some("GET,HEAD,POST"));
+        assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control-")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn json_does_as_well_as_a_form() {
+    let json = async |site: &TestSite, path: &str, body: serde_json::Value| {
+        let headers = "content-type: application/json; charset=utf-8";
+        site.send("POST", path, headers, body.to_string()).await
+    };
+    let (site, token) = with_link(Purpose::Reset).await;
+    let fields = |repeated: &str| serde_json::json!({"token": token, "password": "long enough", "password-repeated": repeated});
+    let different = json(&site, "/reset-password", fields("other")).await;
+    different.is_page(400, "The two passwords are not the same.");
+    let changed = json(&site, "/reset-password", fields("long enough")).await;
+    changed.is_page(200, "Your password has been changed");
+    assert!(site.desk.sign_in(ANN, "long enough").await.is_ok());
+    let (site, token) = with_link(Purpose::Confirm).await;
+    let body = serde_json::json!({"token": token, "redirect-url": "myapp://done"});
+    json(&site, "/confirm-email", body).await.leads_to("myapp://done?success=true");
+}
+
+#[tokio::test]
+async fn a_token_wins_over_an_address() {
+    let (site, token) = with_link(Purpose::Reset).await;
+    let form = format!("email={ANN}&token={token}&password=long+enough&password-repeated=long+enough");
+    site.submit("/reset-password", &form).await.is_page(200, "Your password has been changed");
+    site.submit("/reset-password", &form).await.is_page(400, "This link does not work any more");
+    // An empty one is none.
+    site.submit("/reset-password", format!("email={ANN}&token=")).await.is_page(200, "Check your inbox");
+}
+
+#[tokio::test]
+async fn an_application_that_asked_for_it_is_told_what_went_wrong() {
+    let (site, token) = with_link(Purpose::Reset).await;
+    let failed = "myapp://done?success=false&message=Failed%20to%20complete%20password%20reset%3A%20";
+    for (form, message) in [
+        (String::new(), "Enter%20the%20email%20address%20of%20your%20account."),
+        ("email=%00".to_owned(), "Enter%20the%20email%20address%20of%20your%20account."),
+        (format!("token={token}"), "Enter%20a%20new%20password."),
+        (format!("token={token}&password=x"), "The%20two%20passwords%20are%20not%20the%20same."),
+        (
+            format!("token={token}&password=short&password-repeated=short"),
+            "The%20password%20must%20have%20at%20least%208%20characters.",
+        ),
+    ] {
+        let answer = site.submit("/reset-password", format!("redirect-url=myapp://done&{form}")).await;
+        answer.leads_to(&format!("{failed}{message}"));
+    }
+    // Known or not, an address leads back without a word.
+    for email in [ANN, "eve@example.org"] {
+        let form = format!("redirect-url=myapp://done&email={email}");
+        site.submit("/reset-password", form).await.leads_to("myapp://done");
+    }
+}
