@@ -7,7 +7,7 @@ const require = createRequire(import.meta.url);
 
 /**
  * The class `Realm.Sync.User` and the credentials of that version. The addon gives the class its construction and
- * its local bookkeeping; those few lines are here.
+ * its local bookkeeping; those few lines are here. A test puts the sessions of a user into its map `sessions`, by path.
  *
  * With `globalFetch` false the code is loaded as by the Node of its time, which had no `fetch`, and takes node-fetch;
  * where there is one, 2.29 believes that it runs in React Native.
@@ -23,9 +23,25 @@ export function loadRealm(version, { globalFetch = false } = {}) {
   } finally {
     Object.defineProperty(globalThis, 'fetch', hidden);
   }
+  const known = new Map();
   class User {
     static createUser(server, identity, token, isAdminToken, isAdmin) {
-      return Object.assign(new User(), { server, identity, token, isAdminToken, isAdmin, isLoggedIn: true });
+      const user = Object.assign(new User(), { server, identity, token, isAdminToken, isAdmin, isLoggedIn: true });
+      user.sessions = new Map();
+      known.set(`${server} ${identity}`, user);
+      return user;
+    }
+
+    static _adminUser(server, token) {
+      return User.createUser(server, '__admin', token, true, true);
+    }
+
+    static _getExistingUser(server, identity) {
+      return known.get(`${server} ${identity}`);
+    }
+
+    _sessionForOnDiskPath(path) {
+      return this.sessions.get(path);
     }
 
     _logout() {
