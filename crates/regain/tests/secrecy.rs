@@ -17,6 +17,10 @@ use tracing_subscriber::fmt::MakeWriter;
 use app::{ADA, TestApp};
 use axum::body::Body;
 use axum::http::Request;
+use regain_core::flows::put_account::{self, Wanted};
+use regain_core::flows::session::{Authenticated, By};
+use regain_core::metadata::Metadata;
+use regain_core::session::SessionId;
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -58,6 +62,12 @@ fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
 }
 
+/// The refresh token in an answer.
+fn session_in(answer: &str) -> String {
+    let body: serde_json::Value = serde_json::from_str(answer).unwrap();
+    body["refresh_token"]["token"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn no_token_password_or_address_in_a_log_and_no_token_in_the_database() {
     let log = Log::default();
@@ -78,7 +88,8 @@ async fn no_token_password_or_address_in_a_log_and_no_token_in_the_database() {
     answers.push(app.reset(&token, "marker password two").await.body);
     answers.push(app.reset(&token, "marker password two").await.body);
     answers.push(app.confirm(&confirmation).await.body);
-    answers.push(app.sign_in(ADA, "marker password two").await.body);
+    let signed_in = app.sign_in(ADA, "marker password two").await.body;
+    answers.push(signed_in.clone());
     answers.push(app.sign_in(ADA, "marker password three").await.body);
     app.deliver().await;
     for path in [
@@ -91,6 +102,30 @@ async fn no_token_password_or_address_in_a_log_and_no_token_in_the_database() {
         let request =
             Request::get(path).header("x-forwarded-for", "203.0.113.99").header("user-agent", "marker");
         app.send(request.body(Body::empty()).unwrap()).await;
+    }
+    let by = Authenticated { by: By::BuiltinAdmin, session: SessionId([0; 32]) };
+    let wanted = Wanted {
+        name: app.service.name(ADA).unwrap(),
+        id: None,
+        is_admin: Some(true),
+        is_confirmed: None,
+        metadata: Metadata::default(),
+    };
+    assert!(put_account::put(&app.service, &by, wanted).await.is_ok());
+    let trade = serde_json::json!({"provider": "realm", "data": session_in(&signed_in), "path": "/~/marker"});
+    assert_eq!(app.post("/auth", trade).await.status, 403);
+    for (method, path) in [
+        ("PUT", "/auth/users"),
+        ("GET", "/auth/users/marker"),
+        ("GET", "/auth/users/password/ada@example.org"),
+        ("DELETE", "/auth/user/marker%2540example.org"),
+        ("GET", "/auth/providers/marker%"),
+    ] {
+        let body =
+            "{\"provider\":\"password\",\"provider_id\":\"marker\",\"metadata\":{\"marker\":\"marker\"}}";
+        let request =
+            Request::builder().method(method).uri(path).header("authorization", session_in(&signed_in));
+        app.send(request.header("content-type", "application/json").body(Body::from(body)).unwrap()).await;
     }
     for form in ["token=marker&password=marker-123&password-repeated=marker-123", "email=marker@example.org"]
     {
@@ -111,6 +146,10 @@ async fn no_token_password_or_address_in_a_log_and_no_token_in_the_database() {
         }
     }
     assert!(!contains(&database, b"marker password"));
+    let session = session_in(&signed_in);
+    for part in session.split(':') {
+        assert!(!contains(&log, part.as_bytes()) && !contains(&database, part.as_bytes()));
+    }
     for secret in ["marker", "ada@", "192.0.2.7", "203.0.113.99"] {
         assert!(!contains(&log, secret.as_bytes()), "{secret} is in the log");
     }

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a failed test")]
 
+mod administrators;
 mod app;
 mod embed;
 mod relay_faults;
