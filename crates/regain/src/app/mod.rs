@@ -266,7 +266,7 @@ fn site_settings(config: &Config) -> SiteSettings {
         https: config.public_url.as_ref().is_some_and(|url| url.as_str().starts_with("https:")),
         trusted_proxies: config.trusted_proxies.clone(),
         redirects: config.redirect_urls.clone(),
-        authorization_header: None,
+        authorization_header: config.authorization_header_name.clone(),
         provider_config: providers::config_of_password(config),
     }
 }
