@@ -51,6 +51,7 @@ mod escape;
 pub mod http;
 pub mod keys;
 pub mod mail;
+pub mod transfer;
 
 #[cfg(feature = "sqlite")]
 pub use app::{Delivery, Regain, StartError};
