@@ -20,7 +20,7 @@ pub(crate) enum Exposed {
 pub(crate) fn exposed(config: &Config, file: Option<&Path>) -> Vec<Exposed> {
     let data = &config.data_path;
     let mut exposed: Vec<Exposed> = look(data.clone(), false).into_iter().collect();
-    for name in ["regain.db", "regain.db-wal", "keys", "keys/auth.key", "keys/token.key"] {
+    for name in ["regain.db", "regain.db-wal", "keys", "keys/auth.key", "keys/token.key", "keys/admin.json"] {
         exposed.extend(look(data.join(name), true));
     }
     if let Some(file) = file {

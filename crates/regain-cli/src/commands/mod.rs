@@ -5,9 +5,11 @@ mod completions;
 mod config;
 mod dev;
 mod init;
+mod keys;
 mod mail;
 mod outbox;
 mod serve;
+mod users;
 
 use std::process::ExitCode;
 
@@ -27,6 +29,10 @@ pub(crate) enum Command {
     Mail(mail::Mail),
     #[command(subcommand)]
     Outbox(outbox::Outbox),
+    #[command(subcommand)]
+    Users(users::Users),
+    #[command(subcommand)]
+    Keys(keys::Keys),
     Completions(completions::Completions),
 }
 
@@ -40,6 +46,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Config(command) => command.run().map(done),
         Command::Mail(command) => command.run().map(done),
         Command::Outbox(command) => command.run().map(done),
+        Command::Users(command) => command.run().map(done),
+        Command::Keys(command) => command.run().map(done),
         Command::Completions(command) => command.run().map(done),
     }
 }

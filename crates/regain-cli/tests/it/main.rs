@@ -5,6 +5,8 @@ mod check;
 mod completions;
 mod config;
 mod harness;
+mod import;
 mod inspect;
 mod outbox;
 mod serving;
+mod users;

@@ -1,0 +1,131 @@
+//! `regain users disable`, `enable`, `grant-admin`, `revoke-admin` and `delete`.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use regain_core::hashing::Verdict;
+use regain_core::store::{Deleted, Put, PutAccount};
+use regain_core::{Account, Clock, Name, Password, Store, SystemClock};
+use regain_store::SqliteStore;
+
+use super::database::on_store;
+use super::password::pool;
+use super::target::Target;
+use crate::output::{masked, printable};
+use crate::settings::ConfigFile;
+
+/// A command about one account that needs nothing else.
+#[derive(Args)]
+pub(crate) struct One {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// Delete an account.
+///
+/// Its sessions end, for good, and links on their way to it are good for nothing. Its name can be registered again.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  regain users delete ann@example.org\n  regain users delete 9f83c1... --yes"
+)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    target: Target,
+    /// Do not ask whether it is meant; needed where there is no terminal to ask on
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl One {
+    pub(super) fn set_disabled(&self, is_disabled: bool) -> Result<String> {
+        on_store(&self.config.load()?, async |store| {
+            let account = self.target.find(store).await?;
+            if !store.set_disabled(&account.id, is_disabled, SystemClock::start().now()).await? {
+                bail!("account {} was deleted meanwhile", account.id);
+            }
+            let word = if is_disabled { "disabled" } else { "enabled" };
+            let already = if account.is_disabled == is_disabled { " already" } else { "" };
+            Ok(format!("account {} is {word}{already}", account.id))
+        })
+    }
+
+    pub(super) fn set_admin(&self, is_admin: bool) -> Result<String> {
+        on_store(&self.config.load()?, async |store| {
+            let account = self.target.find(store).await?;
+            if is_admin {
+                check_password(&account).await?;
+            }
+            put_admin(store, &account, is_admin).await?;
+            let what = if is_admin { "is an administrator's" } else { "is no administrator's" };
+            let already = if account.is_admin == is_admin { " already" } else { "" };
+            Ok(format!("account {} {what}{already}", account.id))
+        })
+    }
+}
+
+/// An administrator has a password that somebody has chosen: ROS makes one with an empty password.
+async fn check_password(account: &Account) -> Result<()> {
+    let Some(hash) = &account.password else {
+        bail!("account {} has no password: set one first", account.id)
+    };
+    let empty = Password::parse("")?;
+    if pool()?.verify(&empty, Some(hash)).await? != Verdict::Wrong {
+        bail!("account {} has an empty password: set another first", account.id);
+    }
+    Ok(())
+}
+
+async fn put_admin(store: &SqliteStore, account: &Account, is_admin: bool) -> Result<()> {
+    let put = PutAccount {
+        name: Name::of(account.provider(), &account.name, store.key_mode())?,
+        id: Some(account.id.clone()),
+        id_if_new: account.id.clone(),
+        is_admin: Some(is_admin),
+        is_confirmed: None,
+        metadata: account.metadata.clone(),
+    };
+    let now = SystemClock::start().now();
+    match store.put_account(put, now).await? {
+        Put::Updated(_) => Ok(()),
+        Put::Created(made) => {
+            // Deleted since it was found: nobody has asked for another one.
+            store.delete_account(&made.id, None, now).await?;
+            bail!("account {} was deleted meanwhile", account.id)
+        }
+        Put::OtherId => bail!("account {} was deleted meanwhile", account.id),
+    }
+}
+
+impl Delete {
+    pub(super) fn run(&self) -> Result<String> {
+        on_store(&self.config.load()?, async |store| {
+            let account = self.target.find(store).await?;
+            if !self.yes && !is_meant(&account)? {
+                bail!("nothing was deleted");
+            }
+            match store.delete_account(&account.id, None, SystemClock::start().now()).await? {
+                Deleted::Deleted => Ok(format!("account {} is deleted", account.id)),
+                Deleted::Unknown | Deleted::SessionEnded => {
+                    bail!("account {} was deleted meanwhile", account.id)
+                }
+            }
+        })
+    }
+}
+
+fn is_meant(account: &Account) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        bail!("there is no terminal to ask on whether it is meant: say so with --yes");
+    }
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "Delete account {} ({})? [y/N] ", account.id, printable(&masked(&account.name)))?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
+}
