@@ -4,8 +4,10 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use regain_smtp::testing::ScriptedServer;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Place, Ran, Running};
@@ -277,4 +279,39 @@ fn a_new_administrators_token_ends_the_one_before_and_is_not_printed() {
         (checked.stdout.clone() + &checked.stderr).contains("may read data/keys/admin.json"),
         "{checked:?}"
     );
+}
+
+/// Runs a command with its stderr on a terminal; what the terminal shows.
+fn on_a_terminal(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
+    let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&screen).unwrap();
+    unlockpt(&screen).unwrap();
+    let name = ptsname(&screen, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = fs::OpenOptions::new().write(true).open(name).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_regain"))
+        .args(arguments)
+        .current_dir(place.path(""))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(terminal)
+        .spawn()
+        .unwrap();
+    let code = child.wait().unwrap().code();
+    // Short enough to be held by the terminal. Once nobody has it open, reading ends with an error.
+    let mut shown = Vec::new();
+    let mut part = [0; 4096];
+    let mut screen = fs::File::from(screen);
+    while let Ok(read @ 1..) = screen.read(&mut part) {
+        shown.extend_from_slice(&part[..read]);
+    }
+    (code, String::from_utf8(shown).unwrap())
+}
+
+#[test]
+fn on_a_terminal_a_command_says_what_it_says_elsewhere() {
+    let place = Place::with_relay("smtp://localhost");
+    create(&place, &["ann@example.org", "--id", "a"]).ok();
+    assert_eq!(on_a_terminal(&place, &["users", "list"]), (Some(0), String::new()));
+    let (code, shown) = on_a_terminal(&place, &["users", "show", "nobody"]);
+    assert_eq!((code, shown.as_str()), (Some(1), "regain: there is no account of this name or id\r\n"));
 }
