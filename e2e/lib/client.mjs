@@ -86,6 +86,30 @@ export function rawExchange(port, chunks, { end = false, ms = 20_000, enough = (
   return within(ms, 'answer to raw bytes', exchange).finally(() => socket.destroy());
 }
 
+/**
+ * The first answer among these bytes that is none of the interim ones: `{status, headers, text, body}` as from a client,
+ * with header values as they came. `undefined` where it is not complete yet.
+ */
+export function parseAnswer(bytes) {
+  const end = bytes.indexOf('\r\n\r\n');
+  if (end < 0) return undefined;
+  const [first, ...lines] = bytes.subarray(0, end).toString('latin1').split('\r\n');
+  const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(first)?.[1]);
+  const rest = bytes.subarray(end + 4);
+  if (status < 200) return parseAnswer(rest);
+  const headers = new Map(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]));
+  const length = Number(headers.get('content-length'));
+  if (rest.length < length) return undefined;
+  const text = rest.subarray(0, length).toString();
+  let body;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    body = undefined;
+  }
+  return { status, headers, text, body };
+}
+
 /** The status line's number; `undefined` for no answer. */
 export function statusOf(bytes) {
   return Number(/^HTTP\/1\.1 (\d{3}) /.exec(bytes.toString('latin1'))?.[1]) || undefined;
