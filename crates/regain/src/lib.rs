@@ -51,6 +51,7 @@ mod escape;
 pub mod http;
 pub mod keys;
 pub mod mail;
+mod strict_json;
 pub mod transfer;
 
 #[cfg(feature = "sqlite")]

@@ -1,33 +1,16 @@
-//! Strict JSON: what two parsers could read differently is refused (ASVS 1.5.2, 15.3.7).
-//!
-//! Duplicate keys anywhere, bytes behind the value, a byte order mark, lone surrogates, invalid UTF-8 and more than
-//! 128 levels are errors. Only objects and arrays are taken at the top, as in ROS. Unknown keys are left unread.
-
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::fmt;
+//! Bodies of requests as parameters. Only objects and arrays are taken at the top, as in ROS; unknown keys are left unread.
 
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::body;
 use super::error::Problem;
+use crate::strict_json::{self, Entries, Json, NotStrict};
 
 /// Parameters by name.
 #[derive(Default)]
-pub(super) struct Object(BTreeMap<String, Json>);
-
-/// A value; of numbers and arrays only that they are there matters here.
-enum Json {
-    Null,
-    Bool(bool),
-    Number,
-    Text(String),
-    Array,
-    Object(Object),
-}
+pub(super) struct Object(Entries);
 
 /// Whether the media type decides that a body is JSON.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,23 +40,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Object, Problem> {
     if bytes.is_empty() {
         return Ok(Object::default());
     }
-    let repeated = RefCell::new(None);
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let parsed = Seed(&repeated).deserialize(&mut deserializer);
-    let parsed = parsed.and_then(|json| deserializer.end().map(|()| json));
-    match parsed {
-        Ok(Json::Object(object)) => Ok(object),
+    match strict_json::parse(bytes) {
+        Ok(Json::Object(entries)) => Ok(Object(entries)),
         Ok(Json::Array) => Ok(Object::default()),
         Ok(_) => Err(malformed("The request body must be a JSON object".to_owned())),
-        Err(error) => Err(match repeated.take() {
-            Some(key) => Problem::invalid(key, "The parameter is given more than once."),
-            // Never the parser's own text: it may quote what was sent.
-            None => malformed(format!(
-                "The request body is not valid JSON (line {}, column {})",
-                error.line(),
-                error.column()
-            )),
-        }),
+        Err(NotStrict::Repeated(key)) => Err(Problem::invalid(key, "The parameter is given more than once.")),
+        Err(NotStrict::Malformed { line, column }) => {
+            Err(malformed(format!("The request body is not valid JSON (line {line}, column {column})")))
+        }
     }
 }
 
@@ -106,7 +80,7 @@ impl Object {
     pub(super) fn object(&mut self, name: &'static str) -> Result<Option<Object>, Problem> {
         match self.0.remove(name) {
             None | Some(Json::Null) => Ok(None),
-            Some(Json::Object(object)) => Ok(Some(object)),
+            Some(Json::Object(entries)) => Ok(Some(Object(entries))),
             Some(_) => Err(wrong_type(name, "an object")),
         }
     }
@@ -127,71 +101,6 @@ fn wrong_type(name: &'static str, wanted: &str) -> Problem {
 
 fn malformed(title: String) -> Problem {
     Problem::plain(StatusCode::BAD_REQUEST, title)
-}
-
-/// Builds a [`Json`] and remembers the first key that comes twice in one object.
-#[derive(Clone, Copy)]
-struct Seed<'a>(&'a RefCell<Option<String>>);
-
-/// A key is shown back to whoever sent it, but not at any length.
-const LONGEST_SHOWN_KEY: usize = 64;
-
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Json;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Json;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
-        Ok(Json::Bool(value))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Number)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
-        Ok(Json::Number)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Number)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
-        Ok(Json::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
-        while items.next_element_seed(self)?.is_some() {}
-        Ok(Json::Array)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
-        let mut object = BTreeMap::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            if object.contains_key(&key) {
-                *self.0.borrow_mut() = Some(key.chars().take(LONGEST_SHOWN_KEY).collect());
-                return Err(A::Error::custom("duplicate key"));
-            }
-            let value = entries.next_value_seed(self)?;
-            object.insert(key, value);
-        }
-        Ok(Json::Object(Object(object)))
-    }
 }
 
 #[cfg(test)]

@@ -1,45 +1,23 @@
-//! One line as a JSON object, read strictly: a key that comes twice in one object is an error, whatever is under it.
-//!
-//! The values are kept until they are taken, so that what is left over can be named. Never repeats a value: what the
-//! parser would say may quote it.
-
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+//! One line as a JSON object, read strictly. The values are kept until they are taken, so that what is left over can be
+//! named. Never repeats a value.
 
 use super::record::Mistake;
+use crate::strict_json::{self, Entries, Json, NotStrict, shown};
 
 /// Values by key.
 pub(super) struct Object {
     /// What its keys are told with in front: `password.` in the object under `password`.
     within: &'static str,
-    values: BTreeMap<String, Json>,
-}
-
-/// A value; of other numbers than whole ones and of arrays only that they are there matters.
-pub(super) enum Json {
-    Null,
-    Bool(bool),
-    Whole(u64),
-    Number,
-    Text(String),
-    Array,
-    Object(BTreeMap<String, Json>),
+    values: Entries,
 }
 
 /// Reads a line.
 pub(super) fn parse(line: &str) -> Result<Object, Mistake> {
-    let repeated = RefCell::new(None);
-    let mut deserializer = serde_json::Deserializer::from_str(line);
-    let parsed = Seed(&repeated).deserialize(&mut deserializer);
-    match parsed.and_then(|json| deserializer.end().map(|()| json)) {
+    match strict_json::parse(line.as_bytes()) {
         Ok(Json::Object(values)) => Ok(Object { within: "", values }),
         Ok(_) => Err(Mistake::NotAnObject),
-        Err(error) => {
-            Err(repeated.take().map_or(Mistake::NotJson { column: error.column() }, Mistake::RepeatedKey))
-        }
+        Err(NotStrict::Repeated(key)) => Err(Mistake::RepeatedKey(key)),
+        Err(NotStrict::Malformed { column, .. }) => Err(Mistake::NotJson { column }),
     }
 }
 
@@ -107,7 +85,7 @@ impl Object {
     }
 
     /// The object under `password`.
-    pub(super) fn within(within: &'static str, values: BTreeMap<String, Json>) -> Self {
+    pub(super) fn within(within: &'static str, values: Entries) -> Self {
         Self { within, values }
     }
 
@@ -122,73 +100,5 @@ impl Object {
 
     fn named(&self, key: &str) -> String {
         format!("{}{}", self.within, shown(key))
-    }
-}
-
-/// A key is shown to whoever wrote it, but not at any length.
-fn shown(key: &str) -> String {
-    const LONGEST: usize = 64;
-    key.chars().take(LONGEST).collect()
-}
-
-/// Builds a [`Json`] and remembers the first key that comes twice in one object.
-#[derive(Clone, Copy)]
-struct Seed<'a>(&'a RefCell<Option<String>>);
-
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Json;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Json;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
-        Ok(Json::Bool(value))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Number)
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
-        Ok(Json::Whole(value))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Number)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
-        Ok(Json::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
-        while items.next_element_seed(self)?.is_some() {}
-        Ok(Json::Array)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
-        let mut values = BTreeMap::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            if values.contains_key(&key) {
-                *self.0.borrow_mut() = Some(shown(&key));
-                return Err(A::Error::custom("duplicate key"));
-            }
-            let value = entries.next_value_seed(self)?;
-            values.insert(key, value);
-        }
-        Ok(Json::Object(values))
     }
 }

@@ -6,8 +6,9 @@ use regain_core::name::InvalidName;
 use regain_core::{Account, AccountId, AccountRecord, KeyMode, Metadata, Name, PasswordHash, Provider};
 use serde::{Serialize, Serializer};
 
-use super::json::{self, Json, Object};
+use super::json::{self, Object};
 use super::lines::MAX_LINE_BYTES;
+use crate::strict_json::Json;
 
 /// The most that the metadata of one account takes as JSON, in bytes. HTTP takes less, so what is exported can be imported.
 pub const MAX_METADATA_BYTES: usize = 128 * 1024;
