@@ -29,11 +29,13 @@ const PROBLEM = {
   803: { slug: 'not-enabled', status: 501, title: 'The server was not configured to support the requested operation.' },
 };
 
-for (const { version, globalFetch } of CLIENTS) {
+// One server for the tests of one client, with names of their own, since making its keys takes longest. All are there
+// before the first test is declared: a run ends when the tests declared so far have ended.
+for (const client of CLIENTS) client.server = await dev({ after });
+
+for (const { version, globalFetch, server } of CLIENTS) {
   const { User, Credentials, AuthError } = loadRealm(version, { globalFetch });
   const client = `realm-js ${version} ${globalFetch ? 'with' : 'without'} fetch`;
-  // One server for the tests of one client, with names of their own, since making its keys takes longest.
-  const server = await dev({ after });
 
   /** That the promise fails with an AuthError of this code with these fields, and with no others. */
   const rejects = (promise, code, more = {}) =>

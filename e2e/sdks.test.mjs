@@ -12,9 +12,12 @@ import { adminToken } from './lib/tokens.mjs';
 
 const [FIRST, SECOND, THIRD] = ['first/password', 'second pässword', 'third password'];
 
-for (const { name: sdk, requests, reads } of [java, dotnet, cocoa]) {
-  // One server for the tests of one SDK, with names of their own, since making its keys takes longest.
-  const server = await dev({ after });
+// One server for the tests of one SDK, with names of their own, since making its keys takes longest. All are there
+// before the first test is declared: a run ends when the tests declared so far have ended.
+const servers = [await dev({ after }), await dev({ after }), await dev({ after })];
+
+for (const [at, { name: sdk, requests, reads }] of [java, dotnet, cocoa].entries()) {
+  const server = servers[at];
 
   /** Sends these bytes, and answers when the whole answer is there; an SDK keeps the connection. */
   const send = async ([method, target, headers, body]) => {
