@@ -277,6 +277,17 @@ test('a token is found in each of the headers that ROS looks at, in its order', 
   }
 });
 
+test('a header of another name comes first where authorizationHeaderName says so', async (t) => {
+  const installation = await Installation.make(t, { mail: null, settings: { authorizationHeaderName: 'X-Session' } });
+  const named = (await installation.serve()).client;
+  const ann = await account('ann@example.org', named);
+  const own = async (headers) => (await named.send('GET', `/auth/users/${ann.id}`, undefined, headers)).status;
+  for (const headers of [{ 'x-session': ann.session }, { Authorization: ann.session }, { 'x-session': ann.session, Authorization: 'nonsense' }, { 'X-Session': '', 'X-Realm-Access-Token': ann.session }]) {
+    assert.equal(await own(headers), 200, Object.keys(headers).join());
+  }
+  assert.equal(await own({ 'X-Session': 'nonsense', Authorization: ann.session }), 401);
+});
+
 test('a bad token fails every route under /auth, and no page', async () => {
   const bad = { authorization: 'nonsense' };
   for (const [method, path, json] of [

@@ -61,6 +61,13 @@ export class Installation {
     return run(args, { cwd: this.directory, ...options });
   }
 
+  /** Runs one of `regain users`, which must succeed, and answers what it says. */
+  async users(args, options) {
+    const { code, stdout, stderr } = await this.run(['users', ...args, '--config', this.file], options);
+    if (code !== 0) throw new Error(`regain users ${args.join(' ')}: exit ${code}: ${stderr}`);
+    return stdout;
+  }
+
   /** The letters of the outbox, newest first, as the operator sees them. */
   async letters() {
     const { code, stdout, stderr } = await this.run(['outbox', 'list', '--json', '--config', this.file]);
@@ -163,8 +170,8 @@ export class Running {
   }
 }
 
-/** Runs the program to its end. */
-export async function run(args, { cwd, env = {}, input } = {}) {
+/** Runs the program to its end, which must come within `ms`. */
+export async function run(args, { cwd, env = {}, input, ms = 60_000 } = {}) {
   const child = spawn(BINARY, args, { cwd, env: clean(env), stdio: ['pipe', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
@@ -177,7 +184,7 @@ export async function run(args, { cwd, env = {}, input } = {}) {
     child.once('close', resolve);
   });
   try {
-    const code = await within(60_000, `end of regain ${args.join(' ')}`, ended);
+    const code = await within(ms, `end of regain ${args.join(' ')}`, ended);
     return { code, stdout, stderr };
   } finally {
     child.kill('SIGKILL');
