@@ -217,7 +217,7 @@ impl Problem {
         }
     }
 
-    fn body(&self) -> Vec<u8> {
+    pub(super) fn body(&self) -> Vec<u8> {
         #[derive(Serialize)]
         struct Wire<'a> {
             #[serde(rename = "type", skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,8 @@ mod error;
 mod headers;
 mod health;
 mod json;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod pages;
 mod place;
 mod router;
@@ -38,6 +40,8 @@ pub struct Site {
     health: Arc<dyn Health>,
     warned_of_forwarded: AtomicBool,
     warned_of_no_peer: AtomicBool,
+    #[cfg(feature = "openapi")]
+    openapi: openapi::Written,
 }
 
 /// What the HTTP side needs of the configuration.
@@ -68,6 +72,8 @@ impl Site {
             health,
             warned_of_forwarded: AtomicBool::new(false),
             warned_of_no_peer: AtomicBool::new(false),
+            #[cfg(feature = "openapi")]
+            openapi: openapi::Written::default(),
         }
     }
 }

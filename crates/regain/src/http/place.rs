@@ -45,6 +45,9 @@ pub(super) enum Place {
     ConfirmEmail,
     /// The style of the pages.
     Style,
+    /// `/openapi.json`
+    #[cfg(feature = "openapi")]
+    OpenApi,
     /// Nothing of ours.
     Unknown,
 }
@@ -65,6 +68,8 @@ impl Place {
             None if is(first, "reset-password") => Self::ResetPassword,
             None if is(first, "confirm-email") => Self::ConfirmEmail,
             None if is(first, "password-auth-ui-styles.css") => Self::Style,
+            #[cfg(feature = "openapi")]
+            None if is(first, "openapi.json") => Self::OpenApi,
             None => Self::Unknown,
         }
     }
@@ -131,6 +136,8 @@ impl Place {
             Self::ResetPassword => "/reset-password",
             Self::ConfirmEmail => "/confirm-email",
             Self::Style => "/password-auth-ui-styles.css",
+            #[cfg(feature = "openapi")]
+            Self::OpenApi => "/openapi.json",
             Self::Unknown => "*",
         }
     }

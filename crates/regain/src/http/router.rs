@@ -14,11 +14,13 @@ use axum::routing::any;
 use futures_util::FutureExt;
 
 use super::error::{Cause, Problem};
+#[cfg(feature = "openapi")]
+use super::openapi;
 use super::place::Place;
 use super::{Site, api, headers, health, pages};
 
 /// Where our routes begin. Paths spelt otherwise reach us through the fallback.
-const ROUTES: [&str; 10] = [
+const ROUTES: &[&str] = &[
     "/auth",
     "/auth/",
     "/auth/{*rest}",
@@ -29,6 +31,8 @@ const ROUTES: [&str; 10] = [
     "/confirm-email",
     "/confirm-email/",
     "/password-auth-ui-styles.css",
+    #[cfg(feature = "openapi")]
+    "/openapi.json",
 ];
 
 /// The router of a site, to be served by [`super::server::serve`] or merged **at the root** of another router: clients
@@ -38,7 +42,7 @@ const ROUTES: [&str; 10] = [
 /// (`/AUTH`) and answers everything else with a JSON 404; an application with a fallback of its own calls
 /// [`axum::Router::reset_fallback`] on this router first.
 pub fn router(site: Arc<Site>) -> axum::Router {
-    let routes = ROUTES.into_iter().fold(axum::Router::new(), |router, path| router.route(path, any(answer)));
+    let routes = ROUTES.iter().fold(axum::Router::new(), |router, path| router.route(path, any(answer)));
     routes.fallback(answer).with_state(site)
 }
 
@@ -73,6 +77,8 @@ async fn respond(site: &Site, place: &Place, request: Request) -> Response {
         Place::ResetPassword => pages::reset_password::answer(site, request).await,
         Place::ConfirmEmail => pages::confirm_email::answer(site, request).await,
         Place::Style => pages::style(request.method()),
+        #[cfg(feature = "openapi")]
+        Place::OpenApi => openapi::answer(site, &request),
         Place::Unknown => Problem::not_found().into_response(),
         _ => api::answer(site, place, request).await.unwrap_or_else(IntoResponse::into_response),
     }

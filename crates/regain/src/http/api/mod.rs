@@ -12,6 +12,9 @@ mod revoke;
 mod update_account;
 mod user_token;
 
+#[cfg(feature = "openapi")]
+pub(super) use update_account::unknown_action;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -116,7 +119,7 @@ fn check_provider(provider: Option<Provider>) -> Result<(), Problem> {
     }
 }
 
-fn unknown_provider() -> Problem {
+pub(super) fn unknown_provider() -> Problem {
     Problem::invalid("provider", "This server has no such provider; it has 'password' and 'realm'.")
 }
 

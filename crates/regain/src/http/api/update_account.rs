@@ -71,7 +71,7 @@ fn token(data: &mut Object) -> Result<Option<String>, Problem> {
     data.filled("token", "token")
 }
 
-fn unknown_action() -> Problem {
+pub(in super::super) fn unknown_action() -> Problem {
     Problem::invalid(
         "action",
         "Parameter 'data' must be an object whose 'action' is 'reset_password', 'complete_reset', \
