@@ -127,6 +127,63 @@ describe('in a browser', () => {
     assert.doesNotMatch(sandbox, /allow-scripts|allow-same-origin/);
   });
 
+  test('the API page signs in, sends the session from then on, and lets it go at signing out', async (t) => {
+    await account('fred@example.org');
+    const page = await visitor(t);
+    await page.goto(`${server.url}/docs`);
+    const operation = async (id) => {
+      const shown = page.locator(`details#${id}`);
+      // By keyboard alone.
+      await shown.locator('> summary').focus();
+      await page.keyboard.press('Enter');
+      return shown;
+    };
+    const send = async (shown, status) => {
+      await shown.getByRole('button', { name: 'Send' }).press('Enter');
+      await shown.getByRole('status').getByText(`→ ${status}`).waitFor();
+      return shown.getByRole('status').locator('pre').first().innerText();
+    };
+    const own = await operation('userByName');
+    await own.getByLabel('provider_id').fill('fred@example.org');
+    await send(own, 401);
+
+    const signIn = await operation('signIn');
+    await signIn.getByLabel('Example').selectOption('Sign in');
+    const body = signIn.getByLabel('Body');
+    await body.fill((await body.inputValue()).replace('ann@', 'fred@').replace('correct horse', 'first password'));
+    const { refresh_token: session } = JSON.parse(await send(signIn, 200));
+    assert.equal(await page.getByLabel('Token to send').inputValue(), session.token);
+
+    assert.equal(JSON.parse(await send(own, 200)).user_id, session.token_data.identity);
+    const byId = await operation('userById');
+    assert.equal(await byId.getByLabel('user_id').inputValue(), session.token_data.identity, 'examples are of this session');
+    assert.equal(JSON.parse(await send(byId, 200)).accounts[0].provider_id, 'fred@example.org');
+
+    await send(await operation('signOut'), 200);
+    assert.equal(await page.getByLabel('Token to send').inputValue(), '');
+    await send(own, 401);
+    assert.equal((await server.client.revoke(session.token)).status, 403);
+    assert.equal(await page.evaluate(() => localStorage.length + sessionStorage.length + document.cookie.length), 0);
+  });
+
+  test('the API page shows all operations, sends forms, and without scripts says where to look', async (t) => {
+    const page = await visitor(t);
+    await page.goto(`${server.url}/docs#submitReset`);
+    const form = page.locator('details#submitReset');
+    await form.getByLabel('Example').selectOption('A link to a new password');
+    await form.getByRole('button', { name: 'Send' }).click();
+    await form.getByRole('status').getByText('→ 200').waitFor();
+    const { paths } = await (await fetch(`${server.url}/openapi.json`)).json();
+    const ids = Object.values(paths).flatMap((item) => Object.values(item).map((operation) => operation.operationId));
+    assert.deepEqual((await page.locator('details.operation').evaluateAll((all) => all.map((one) => one.id))).sort(), ids.sort());
+
+    const plain = await visitor(t, { javaScriptEnabled: false });
+    await plain.goto(`${server.url}/docs`);
+    await plain.getByText('needs JavaScript').waitFor();
+    await plain.locator('#wait a').click();
+    assert.match(plain.url(), /\/openapi\.json$/);
+  });
+
   test('every page fits a narrow screen, names its fields and can be read in light and dark', async (t) => {
     await account('emma@example.org');
     const confirm = onlyLink((await server.mail('emma@example.org')).text);
@@ -158,6 +215,17 @@ describe('in a browser', () => {
       'confirm-again': post('/confirm-email', { token: token(confirm) }),
       'reset-done': post('/reset-password', { token: token(reset), password: 'one password', 'password-repeated': 'one password' }),
       'try-it': open(server.url),
+      api: async (page) => {
+        await page.goto(`${server.url}/docs`);
+        await page.locator('details.operation').first().waitFor();
+      },
+      'api-open': async (page) => {
+        await page.goto(`${server.url}/docs#updateAccount`);
+        await page.locator('details.operation').first().waitFor();
+        await page.evaluate(() => document.querySelectorAll('#updateAccount details, #userByName, #style').forEach((one) => (one.open = true)));
+        await page.locator('#updateAccount').getByRole('button', { name: 'Send' }).click();
+        await page.locator('#updateAccount').getByRole('status').getByText('→ 200').waitFor();
+      },
       mailbox: open(`${server.url}/dev/mailbox`),
       mail: async (page) => {
         await page.goto(`${server.url}/dev/mailbox`);

@@ -85,7 +85,7 @@ fn welcome(address: SocketAddr, data_path: &str) -> Result<String> {
     );
     Ok(format!(
         "regain is listening on {url}\n\n  Try it       {url}/\n  Mailbox      {url}/dev/mailbox\n  \
-         Lost access  {url}/reset-password\n  Data         {data_path}\n\nRegister an account, then see its mail in the \
+         Lost access  {url}/reset-password\n  API          {url}/docs\n  Data         {data_path}\n\nRegister an account, then see its mail in the \
          mailbox:\n\n  curl {url}/auth -H 'content-type: application/json' -d '{request}'\n\n\
          No mail leaves this machine. Ctrl+C ends it."
     ))

@@ -13,6 +13,15 @@ pub(super) fn try_it(app_name: &str) -> String {
     shell("Try it", app_name, "/dev/try.js", include_str!("assets/try.html"))
 }
 
+/// The page on which the API is read and tried. Everything it shows, its script takes from `/openapi.json`.
+#[cfg(feature = "openapi")]
+pub(super) fn docs(app_name: &str) -> String {
+    shell("API", app_name, "/dev/docs.js", include_str!("assets/docs.html"))
+}
+
+/// The link to the page of the API, where there is one.
+const API_LINK: &str = if cfg!(feature = "openapi") { " <a href=\"/docs\">API</a>" } else { "" };
+
 /// The list of mails, newest first.
 pub(super) fn list(app_name: &str, messages: &[Arc<Message>]) -> String {
     let newest = messages.first().map_or("", |message| &message.id);
@@ -95,7 +104,7 @@ fn shell(title: &str, app_name: &str, script: &str, body: &str) -> String {
          <link rel=\"stylesheet\" href=\"/dev/style.css\">\n\
          <script src=\"{script}\" defer></script>\n</head>\n<body>\n\
          <header><span class=\"app\">{app}</span> <span class=\"tag\">development</span>\n\
-         <nav><a href=\"/\">Try it</a> <a href=\"/dev/mailbox\">Mailbox <span id=\"count\"></span></a></nav></header>\n\
+         <nav><a href=\"/\">Try it</a> <a href=\"/dev/mailbox\">Mailbox <span id=\"count\"></span></a>{API_LINK}</nav></header>\n\
          <main>\n{body}</main>\n</body>\n</html>\n",
         title = escaped(title),
         app = escaped(app_name),

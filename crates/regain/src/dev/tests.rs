@@ -159,6 +159,37 @@ async fn the_try_page_and_its_files_are_served() {
     }
 }
 
+#[cfg(feature = "openapi")]
+#[tokio::test]
+async fn the_api_page_takes_all_from_this_origin_and_says_where_to_look_without_scripts() {
+    let router = with_two_mails().await;
+    let response = send(&router, get("/docs")).await;
+    assert!(
+        policy(&response)
+            .starts_with("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'")
+    );
+    let page = text(response).await;
+    assert!(page.contains("needs JavaScript") && page.contains("href=\"/openapi.json\""));
+    assert!(!page.contains("://"), "nothing of elsewhere");
+    let script = send(&router, get("/dev/docs.js")).await;
+    assert_eq!(script.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
+    let script = text(script).await;
+    for risky in [
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "://",
+        "Storage",
+        "cookie",
+    ] {
+        assert!(!script.contains(risky), "{risky}");
+    }
+    let away = request("GET", "/docs", "192.0.2.1:1", "localhost:9080");
+    assert_eq!(send(&router, away).await.status(), StatusCode::FORBIDDEN);
+}
+
 #[tokio::test]
 async fn only_this_machine_by_a_name_of_this_machine_is_answered() {
     let router = with_two_mails().await;
