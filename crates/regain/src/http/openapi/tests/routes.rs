@@ -60,7 +60,7 @@ fn every_place_and_method_that_clients_use_is_in_the_document_and_no_other() {
     let documented: BTreeSet<String> = operations()
         .iter()
         .map(|operation| {
-            let place = Place::of(&operation.example_path().split('?').next().unwrap().to_owned());
+            let place = Place::of(operation.example_path().split('?').next().unwrap());
             assert!(methods(&place).contains(&&*operation.method), "{} {place:?}", operation.method);
             named(place.template(), &operation.method)
         })
