@@ -65,9 +65,9 @@ test('100,000 accounts come in beside a running server, whatever hashed their pa
   const builtin = { authorization: adminToken(installation.data) };
   const shown = (id) => server.client.send('GET', `/auth/users/${id}`, undefined, builtin);
   let isDone = false;
-  const imported = installation.users(['import', path, '--json'], { ms: 300_000 }).finally(() => (isDone = true));
+  const imported = installation.users(['import', path, '--json'], { ms: 600_000 }).finally(() => (isDone = true));
   // All is checked before anything is written, and both take their time.
-  await until('the first account to be there', async () => isDone || (await shown('user-0')).status === 200, 300_000);
+  await until('the first account to be there', async () => isDone || (await shown('user-0')).status === 200, 600_000);
   for (let i = 0; i < 5; i += 1) {
     assert.equal((await server.client.register(`during${i}@example.org`, 'first password')).status, 200);
   }

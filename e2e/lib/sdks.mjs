@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 
 /**
  * Each SDK has `requests`, functions that answer `[method, target, headers, body]`, and `reads`, functions that answer what
- * the app gets of an answer or throw where the SDK would. `{session}` stands for a token, `{path}` may be `undefined`.
+ * the app gets of an answer or throw where the SDK would. `session` is a token, `path` may be `undefined`.
  */
 
 const string = (value, what) => assert.equal(typeof value, 'string', `${what} is a string`);
@@ -16,7 +16,7 @@ const object = (value, what) => assert.ok(value && typeof value === 'object' && 
 /** JSON as Android's org.json and Apple's NSJSONSerialization write it: a slash is escaped. */
 const escapedJson = (value) => JSON.stringify(value).replaceAll('/', '\\/');
 
-/** The four actions in the order of keys that this language's maps give them. */
+/** The four actions, with the keys in the order that Java's maps give them; of the others none is known. */
 const updates = (send) => ({
   requestPasswordReset: (name) => send({ data: { action: 'reset_password' }, provider_id: name }),
   completePasswordReset: (token, password) => send({ data: { new_password: password, action: 'complete_reset', token } }),
