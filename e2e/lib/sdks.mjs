@@ -1,6 +1,7 @@
-// Owns what the SDKs of Realm for Java, .NET and Cocoa put on the wire and what they take of an answer, written down from
-// their sources: each request with its header names in their order, each rule of reading. realm-js is not here, since
-// its own code runs (realm.mjs). Must not know how an answer comes about.
+// Owns what the SDKs of Realm for Java, .NET and Cocoa put on the wire and what they take of an answer: each request with
+// its header names in their order, each rule of reading. The SDKs' part is written down from their sources; the headers
+// that the HTTP libraries under them add, and the order of keys where a map has none, are as these usually have them.
+// realm-js is not here, since its own code runs (realm.mjs). Must not know how an answer comes about.
 
 import assert from 'node:assert/strict';
 
