@@ -68,7 +68,7 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Deleted, StoreError>;
 
-    /// Disables or enables an account. Disabling ends its sessions, voids its reset tokens and ends its reset letters, so
+    /// Disables or enables an account. Disabling ends its sessions, voids its tokens and ends its letters with links, so
     /// that enabling brings none of them back. Answers `false` where there is no such account.
     async fn set_disabled(
         &self,

@@ -5,6 +5,7 @@ use crate::caller::Caller;
 use crate::flows::session::Authenticated;
 use crate::flows::{Trouble, password_changed};
 use crate::hashing::Verdict;
+use crate::name::Provider;
 use crate::outbox::repeats::NOTICES_IF_UNCONFIRMED;
 use crate::password::{Password, PasswordRefusal};
 use crate::service::Service;
@@ -52,7 +53,9 @@ pub async fn target(
         (Some(id), Some(own)) if *id == own.id => Ok(own.clone()),
         (Some(_), Some(own)) if !own.is_admin => Err(ChangeError::Denied),
         (Some(id), _) => {
-            service.store.account_by_id(id).await.map_err(Trouble::from)?.ok_or(ChangeError::UnknownAccount)
+            let account = service.store.account_by_id(id).await.map_err(Trouble::from)?;
+            // Nobody signs in to an account of another provider: to this one it does not exist.
+            account.filter(|a| a.provider() == Provider::Password).ok_or(ChangeError::UnknownAccount)
         }
         // The built-in administrator has no password that could be changed.
         (None, None) => Err(ChangeError::UnknownAccount),

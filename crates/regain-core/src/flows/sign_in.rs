@@ -88,10 +88,12 @@ async fn open_with_password(
     password: &Password,
     app: &AppId,
 ) -> Result<SignedToken, SignInError> {
+    // A disabled account is compared as one that is not there: a right password must not be told by its time either.
+    let account = account.filter(|a| !a.is_disabled);
     let stored = account.as_ref().and_then(|a| a.password.as_ref());
     let verdict = service.hashing.verify(password, stored).await.map_err(Trouble::from)?;
     let account = match (account, verdict) {
-        (Some(account), Verdict::Right | Verdict::RightButOutdated) if !account.is_disabled => account,
+        (Some(account), Verdict::Right | Verdict::RightButOutdated) => account,
         _ => {
             service.limiter.sign_in_failed(name.key(), service.now());
             tracing::info!(event = "sign_in_failed", "a sign-in failed");

@@ -196,6 +196,30 @@ async fn the_administrators_token_acts_until_it_is_revoked_replaced_or_switched_
 }
 
 #[tokio::test]
+async fn an_account_of_realm_gets_no_password() {
+    let desk = desk();
+    let admin = by(&desk, &admin_token(&desk).await).await;
+    let name = Name::of(Provider::Realm, "worker", desk.service.policy.key_mode).unwrap();
+    let worker =
+        put_account::put(&desk.service, &admin, Wanted { name, ..wanted(&desk, ANN) }).await.unwrap();
+    let target = change_password::target(&desk.service, &admin, Some(&worker.id)).await;
+    assert!(matches!(target, Err(ChangeError::UnknownAccount)));
+}
+
+#[tokio::test]
+async fn a_disabled_account_is_compared_with_no_password_at_all() {
+    let store = Arc::new(MemoryStore::default());
+    let desk = Desk::over(store.clone());
+    desk.register(ANN, OLD).await.unwrap();
+    // A hash that cannot be read fails whoever is compared with it.
+    let broken = crate::password::PasswordHash::from_stored("no hash");
+    store.edit_account(&id_of(&desk).await, |a| a.password = Some(broken));
+    assert!(matches!(desk.sign_in(ANN, OLD).await, Err(SignInError::Trouble(_))));
+    store.edit_account(&id_of(&desk).await, |a| a.is_disabled = true);
+    assert!(matches!(desk.sign_in(ANN, OLD).await, Err(SignInError::InvalidCredentials)));
+}
+
+#[tokio::test]
 async fn confirming_leaves_metadata_alone() {
     let desk = desk();
     desk.register(ANN, OLD).await.unwrap();

@@ -191,6 +191,7 @@ pub async fn disabling_ends_sessions_and_links_for_good(store: Arc<dyn Store>) {
     assert!(!enabled.is_disabled && enabled.password == Some(hash("hash")));
     assert_eq!(enabled.generation, Generation(2), "no session comes back");
     assert!(!f.reset(token, "new").await, "no link comes back");
+    assert_eq!(f.store.confirm_email(&confirmation, f.now()).await.expect("a step"), Confirmation::Refused);
     assert!(!disable(&f, &AccountId::from_stored("nobody"), true).await);
 }
 

@@ -100,9 +100,7 @@ impl State {
                 row.close(LetterState::Dropped, now);
             }
         }
-        for token in self.tokens.iter_mut().filter(|t| t.account == *id) {
-            token.used.get_or_insert(now);
-        }
+        self.void_tokens(id, now);
         self.accounts.retain(|a| a.id != *id);
         self.deleted.push((id.clone(), account.generation));
         Deleted::Deleted
@@ -115,7 +113,9 @@ impl State {
         if is_new {
             account.generation.0 += 1;
             account.kept_session = None;
-            self.end_resets(id, now);
+            self.void_tokens(id, now);
+            self.close_letters_of(id, Purpose::Reset, now);
+            self.close_letters_of(id, Purpose::Confirm, now);
         }
         true
     }
@@ -232,6 +232,13 @@ impl State {
 
     fn has_owner(&self, token: &TokenRow) -> bool {
         self.account(&token.account).is_some_and(|a| !a.is_disabled && a.name_key == token.name_key)
+    }
+
+    /// Voids the open tokens of an account.
+    fn void_tokens(&mut self, id: &AccountId, now: Timestamp) {
+        for token in self.tokens.iter_mut().filter(|t| t.account == *id) {
+            token.used.get_or_insert(now);
+        }
     }
 
     /// Voids the open reset tokens of an account and ends its reset letters.

@@ -1,11 +1,13 @@
 //! Steps that administrators and operators take on accounts: put, add, disable, delete, and the administrator's token.
 
 use regain_core::store::{Added, AdminStanding, Deleted, HeldSession, Put, PutAccount};
-use regain_core::{Account, AccountId, AccountRecord, Address, NameKey, PasswordHash, SessionId, Timestamp};
+use regain_core::{
+    Account, AccountId, AccountRecord, Address, NameKey, PasswordHash, Purpose, SessionId, Timestamp,
+};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::accounts::{Owner, end_resets, forget_dropped};
-use super::{audit, read};
+use super::accounts::{Owner, forget_dropped};
+use super::{audit, end_letters_of, read};
 
 /// Whose the administrator's token is, for the audit trail.
 const BUILTIN_ADMIN: &str = "__admin";
@@ -130,7 +132,10 @@ pub(crate) fn set_disabled(
         .optional()?;
     let Some(owner) = changed else { return Ok(read::account_by_id(c, id)?.is_some()) };
     if is_disabled {
-        end_resets(c, &owner, now)?;
+        c.prepare_cached(VOID_TOKENS)?.execute((id.as_str(), now.as_millis()))?;
+        for purpose in [Purpose::Reset, Purpose::Confirm] {
+            end_letters_of(c, id, &owner.name_key, purpose, now)?;
+        }
     }
     audit(c, id, if is_disabled { "account_disabled" } else { "account_enabled" }, now)?;
     Ok(true)
