@@ -22,7 +22,7 @@ use crate::rng::{self, Rng};
 use blocks::Blocks;
 use even::{Stopwatch, UsualTime};
 use stored::{Argon2, Stored};
-use threads::Queue;
+use threads::{Job, Lane, Queue};
 
 /// How many may wait for a thread.
 pub const MAX_WAITING: usize = 64;
@@ -103,7 +103,7 @@ impl HashPool {
     pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashError> {
         let (password, rng, cost) = (password.clone(), self.rng.clone(), self.cost);
         let usual = self.usual.clone();
-        self.run(move |blocks| hash(password.expose(), cost, &*rng, blocks, &usual)).await?
+        self.run(Lane::Usual, move |blocks| hash(password.expose(), cost, &*rng, blocks, &usual)).await?
     }
 
     /// Compares a password with a hash; where there is no hash, with a dummy of the same cost.
@@ -121,22 +121,26 @@ impl HashPool {
         let (password, cost, usual) = (password.clone(), self.cost, self.usual.clone());
         let known = stored.is_some();
         let stored = stored.unwrap_or(&self.dummy).clone();
+        let is_dear = Stored::parse(stored.as_str()).is_ok_and(|stored| stored.is_dear());
+        let lane = if is_dear { Lane::Dear } else { Lane::Usual };
         let verdict =
-            self.run(move |blocks| verify(password.expose(), &stored, cost, blocks, &usual)).await??;
+            self.run(lane, move |blocks| verify(password.expose(), &stored, cost, blocks, &usual)).await??;
         Ok(if known { verdict } else { Verdict::Wrong })
     }
 
     async fn run<T: Send + 'static>(
         &self,
+        lane: Lane,
         work: impl FnOnce(&mut Blocks) -> T + Send + 'static,
     ) -> Result<T, HashError> {
         let (answer, result) = oneshot::channel();
-        self.queue.push(Box::new(move |blocks| {
+        let job: Job = Box::new(move |blocks| {
             // A client that has gone away is not worth 50 ms of a core.
             if !answer.is_closed() {
                 let _ = answer.send(work(blocks));
             }
-        }))?;
+        });
+        self.queue.push(lane, job)?;
         result.await.map_err(|_| HashError::Failed)
     }
 }
@@ -274,10 +278,11 @@ mod tests {
         let gate = Arc::new(Mutex::new(gate));
         let push = || {
             let (gate, begun) = (gate.clone(), begun.clone());
-            pool.queue.push(Box::new(move |_| {
+            let job: Job = Box::new(move |_| {
                 begun.send(()).unwrap();
                 assert!(gate.lock().unwrap().recv().is_err());
-            }))
+            });
+            pool.queue.push(Lane::Usual, job)
         };
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             push().unwrap();
@@ -292,10 +297,62 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn dear_hashes_hold_up_nobody_but_each_other() {
+        let pool = pool(HashCost::CHEAP);
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let (begun, begins) = std::sync::mpsc::channel();
+        let gate = Arc::new(Mutex::new(gate));
+        let push = || {
+            let (gate, begun) = (gate.clone(), begun.clone());
+            let job: Job = Box::new(move |_| {
+                begun.send(()).unwrap();
+                let _ = gate.lock().unwrap().recv();
+            });
+            pool.queue.push(Lane::Dear, job)
+        };
+        push().unwrap();
+        begins.recv().unwrap();
+        for _ in 0..threads::MAX_DEAR_WAITING {
+            push().unwrap();
+        }
+        assert_eq!(push(), Err(HashError::Busy));
+        let dear = PasswordHash::import(
+            "$argon2id$v=19$m=65536,t=3,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        );
+        let refused = pool.verify(&password("x"), dear.ok().as_ref()).await;
+        assert_eq!(refused, Err(HashError::Busy));
+        if std::thread::available_parallelism().map_or(1, usize::from) > 1 {
+            // A thread is left for the others.
+            assert!(pool.hash(&password("correct horse")).await.is_ok());
+        }
+        assert!(begins.try_recv().is_err(), "one at a time");
+        drop(open);
+        for _ in 0..threads::MAX_DEAR_WAITING {
+            begins.recv().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_takes_several_times_as_long_is_dear() {
+        let is_dear = |text: &str| Stored::parse(text).ok().unwrap().is_dear();
+        let hash = "c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        assert!(!is_dear(&format!("$argon2id$v=19$m=19456,t=2,p=1${hash}")));
+        assert!(!is_dear(&format!("$argon2id$v=19$m=65536,t=2,p=1${hash}")));
+        assert!(is_dear(&format!("$argon2id$v=19$m=65536,t=3,p=4${hash}")));
+        assert!(!is_dear(&format!("$pbkdf2-sha512$i=10000${hash}")));
+        assert!(is_dear(&format!("$pbkdf2-sha256$i=600000${hash}")));
+        assert!(!is_dear(&format!("$scrypt$ln=14,r=8,p=1${hash}")));
+        assert!(is_dear(&format!("$scrypt$ln=17,r=8,p=1${hash}")));
+        let bcrypt = "abcdefghijklmnopqrstuuHLKEYQzlIz3ElxOGyEn0r3Xh4RjHpVi";
+        assert!(!is_dear(&format!("$2b$10${bcrypt}")));
+        assert!(is_dear(&format!("$2b$12${bcrypt}")));
+    }
+
+    #[tokio::test]
     async fn a_job_that_panics_takes_no_thread_with_it() {
         let pool = pool(HashCost::CHEAP);
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            let panicked: Result<(), _> = pool.run(|_| panic!("on purpose")).await;
+            let panicked: Result<(), _> = pool.run(Lane::Usual, |_| panic!("on purpose")).await;
             assert_eq!(panicked, Err(HashError::Failed));
         }
         assert!(pool.hash(&password("correct horse")).await.is_ok());

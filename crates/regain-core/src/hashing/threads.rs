@@ -1,6 +1,7 @@
-//! The hashing threads and the bounded queue in front of them.
+//! The hashing threads and the bounded queues in front of them.
 //!
-//! Knows nothing of passwords: a job is a closure that gets the thread's block array.
+//! Knows nothing of passwords: a job is a closure that gets the thread's block array. Dear jobs have a queue of their own and
+//! one thread at a time, and go last: whoever asks for many of them holds up nobody but others of that kind.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +16,18 @@ const IDLE: Duration = Duration::from_secs(60);
 
 pub(super) type Job = Box<dyn FnOnce(&mut Blocks) + Send>;
 
+/// How many dear jobs may wait.
+pub(super) const MAX_DEAR_WAITING: usize = 8;
+
+/// Which queue a job waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// As dear as a hash of today, or cheaper.
+    Usual,
+    /// A hash from elsewhere that takes several times that.
+    Dear,
+}
+
 /// The jobs that wait for a thread.
 #[derive(Default)]
 pub(super) struct Queue {
@@ -24,7 +37,9 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Job>,
+    usual: VecDeque<Job>,
+    dear: VecDeque<Job>,
+    dear_runs: bool,
     closed: bool,
 }
 
@@ -45,12 +60,16 @@ pub(super) fn start(today: HashCost, first: Job) -> Result<Arc<Queue>, HashError
 }
 
 impl Queue {
-    pub(super) fn push(&self, job: Job) -> Result<(), HashError> {
+    pub(super) fn push(&self, lane: Lane, job: Job) -> Result<(), HashError> {
         let mut state = self.lock();
-        if state.jobs.len() >= MAX_WAITING {
+        let (jobs, most) = match lane {
+            Lane::Usual => (&mut state.usual, MAX_WAITING),
+            Lane::Dear => (&mut state.dear, MAX_DEAR_WAITING),
+        };
+        if jobs.len() >= most {
             return Err(HashError::Busy);
         }
-        state.jobs.push_back(job);
+        jobs.push_back(job);
         drop(state);
         self.changed.notify_one();
         Ok(())
@@ -65,20 +84,31 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self, mut first: Option<Job>, mut blocks: Blocks) {
-        while let Some(job) = first.take().or_else(|| self.next(&mut blocks)) {
+    fn work(&self, first: Option<Job>, mut blocks: Blocks) {
+        let mut first = first.map(|job| (Lane::Usual, job));
+        while let Some((lane, job)) = first.take().or_else(|| self.next(&mut blocks)) {
             // Whoever waits for the answer is told that there is none; the thread goes on, for there is no other.
             // The array may be left in any state: every hash fills it anew.
             let _ = catch_unwind(AssertUnwindSafe(|| job(&mut blocks)));
+            if lane == Lane::Dear {
+                self.lock().dear_runs = false;
+                self.changed.notify_one();
+            }
         }
     }
 
     /// Waits for a job; gives the memory back after a while without one.
-    fn next(&self, blocks: &mut Blocks) -> Option<Job> {
+    fn next(&self, blocks: &mut Blocks) -> Option<(Lane, Job)> {
         let mut state = self.lock();
         loop {
-            if let Some(job) = state.jobs.pop_front() {
-                return Some(job);
+            if let Some(job) = state.usual.pop_front() {
+                return Some((Lane::Usual, job));
+            }
+            if !state.dear_runs
+                && let Some(job) = state.dear.pop_front()
+            {
+                state.dear_runs = true;
+                return Some((Lane::Dear, job));
             }
             if state.closed {
                 return None;

@@ -11,6 +11,8 @@ use crate::hashing::{HashCost, HashError};
 
 /// The most memory times passes, in KiB: four passes over 256 MiB.
 const MAX_FILLED_KIB: u32 = 4 * MAX_MEMORY_KIB;
+/// Memory times passes above this, in KiB, takes several times what a hash of today does.
+const DEAR_FILLED_KIB: u32 = 160 * 1024;
 /// The most lanes. They are computed one after the other here.
 const MAX_LANES: u32 = 64;
 
@@ -60,6 +62,11 @@ pub(super) fn parse(text: &str) -> Result<Stored, UnsupportedHash> {
 }
 
 impl Argon2 {
+    /// Whether it takes several times what a hash of today does.
+    pub(super) fn is_dear(self) -> bool {
+        self.memory_kib.saturating_mul(self.passes) > DEAR_FILLED_KIB
+    }
+
     /// Argon2id as it is used here.
     pub(crate) fn of(cost: HashCost) -> Self {
         Self {

@@ -19,6 +19,8 @@ pub(super) const SCHEME: &str = "bcrypt";
 const MIN_COST: u32 = 4;
 /// Every step doubles the time, and 14 takes about a second.
 const MAX_COST: u32 = 14;
+/// Above this cost it takes several times what a hash of today does.
+const DEAR_COST: u32 = 11;
 const SALT_CHARACTERS: usize = 22;
 const HASH_CHARACTERS: usize = 31;
 /// As much of a password as there is room for in the key.
@@ -59,6 +61,11 @@ pub(super) fn parse(rest: &str) -> Result<Stored, UnsupportedHash> {
 }
 
 impl Bcrypt {
+    /// Whether it takes several times what a hash of today does.
+    pub(super) fn is_dear(&self) -> bool {
+        self.cost > DEAR_COST
+    }
+
     pub(super) fn derive(&self, password: &[u8], salt: &Salt, output: &mut [u8]) -> Result<(), HashError> {
         // The zero that ends a C string is part of the key, where there is room for it.
         let mut key = Zeroizing::new([0; KEY_BYTES]);

@@ -92,6 +92,16 @@ impl Stored {
         matches!(&self.method, Method::Argon2(argon2) if *argon2 == Argon2::of(today))
     }
 
+    /// Whether comparing with it takes several times what it takes with a hash made today.
+    pub(super) fn is_dear(&self) -> bool {
+        match &self.method {
+            Method::Argon2(argon2) => argon2.is_dear(),
+            Method::Bcrypt(bcrypt) => bcrypt.is_dear(),
+            Method::Pbkdf2(pbkdf2) => pbkdf2.is_dear(),
+            Method::Scrypt(scrypt) => scrypt.is_dear(),
+        }
+    }
+
     /// Whether it is as good as a hash made today.
     pub(super) fn is_todays(&self, today: HashCost) -> bool {
         self.costs(today) && self.salt.len() >= SALT_BYTES && self.expected.len() >= OUTPUT_BYTES

@@ -17,6 +17,9 @@ use super::{MAX_TEXT, Method, Stored, UnsupportedHash};
 /// The most rounds. A round takes about half a microsecond; two million take about a second.
 const MAX_ROUNDS: u32 = 2_000_000;
 
+/// More rounds than these take several times what a hash of today does.
+const DEAR_ROUNDS: u32 = 150_000;
+
 /// Which digest, and how often.
 pub(super) struct Pbkdf2 {
     digest: Digest,
@@ -107,6 +110,11 @@ pub(super) fn stored(
 }
 
 impl Pbkdf2 {
+    /// Whether it takes several times what a hash of today does.
+    pub(super) fn is_dear(&self) -> bool {
+        self.rounds.get() > DEAR_ROUNDS
+    }
+
     pub(super) fn scheme(&self) -> &'static str {
         self.digest.scheme()
     }

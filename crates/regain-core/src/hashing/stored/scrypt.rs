@@ -16,6 +16,9 @@ const MAX_P: u32 = 64;
 /// The most memory times parallelism, in KiB: two runs over 256 MiB.
 const MAX_FILLED_KIB: u64 = 2 * MAX_MEMORY_KIB as u64;
 
+/// Memory times parallelism above this takes several times what a hash of today does, in KiB.
+const DEAR_FILLED_KIB: u64 = 32 * 1024;
+
 /// What it costs: 128 `r` bytes two to the power of `log_n` times, `p` times over.
 pub(super) struct Scrypt {
     log_n: u8,
@@ -79,6 +82,12 @@ fn crypt_bytes(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 impl Scrypt {
+    /// Whether it takes several times what a hash of today does.
+    pub(super) fn is_dear(&self) -> bool {
+        // Within the bounds, so nothing overflows.
+        ((u64::from(self.r) << self.log_n) / 8) * u64::from(self.p) > DEAR_FILLED_KIB
+    }
+
     fn bounded(log_n: u32, r: u32, p: u32) -> Result<Self, UnsupportedHash> {
         let malformed = |wrong| UnsupportedHash::Malformed { scheme: SCHEME, wrong };
         let expensive = |bound| UnsupportedHash::TooExpensive { scheme: SCHEME, bound };
