@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use regain_core::Timestamp;
+
 /// Writes `text` and a line break to stdout.
 ///
 /// # Errors
@@ -57,9 +59,28 @@ pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// RFC 3339 in UTC, to the millisecond. A number that is no time of a calendar is shown as it is.
+pub(crate) fn time(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.as_millis())
+        .map_or_else(|_| at.to_string(), |time| format!("{time:.3}"))
+}
+
+/// The same, to the second.
+pub(crate) fn seconds(at: Timestamp) -> String {
+    jiff::Timestamp::from_second(at.as_secs()).map_or_else(|_| at.to_string(), |time| time.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_rfc_3339_in_utc() {
+        let at = Timestamp::from_millis(1_795_000_000_120);
+        assert_eq!(time(at), "2026-11-18T11:06:40.120Z");
+        assert_eq!(seconds(at), "2026-11-18T11:06:40Z");
+        assert_eq!(time(Timestamp::from_millis(i64::MAX)), format!("{} ms", i64::MAX));
+    }
 
     #[test]
     fn an_address_keeps_its_first_letter_and_its_domain() {

@@ -77,6 +77,9 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
+    /// Makes an account an administrator's, or not any more. Answers `false` where there is no such account.
+    async fn set_admin(&self, id: &AccountId, is_admin: bool, now: Timestamp) -> Result<bool, StoreError>;
+
     /// Adds accounts, each that does not meet another, and answers for each in order. One step: all of them or, with an
     /// error, none. Posts no letters.
     async fn add_accounts(

@@ -6,7 +6,7 @@ use regain::admin_token;
 use regain::keys::Keys as KeyFiles;
 use regain_core::{Clock, OsRng, SystemClock};
 
-use super::users::database::on_store;
+use super::database::on_store;
 use crate::settings::ConfigFile;
 use crate::{logging, output};
 

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod config;
+mod database;
 mod dev;
 mod init;
 mod keys;

@@ -82,6 +82,11 @@ impl Store for SqliteStore {
         self.writer.run(move |c| manage::set_disabled(c, &id, is_disabled, now)).await
     }
 
+    async fn set_admin(&self, id: &AccountId, is_admin: bool, now: Timestamp) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.writer.run(move |c| manage::set_admin(c, &id, is_admin, now)).await
+    }
+
     async fn add_accounts(
         &self,
         accounts: Vec<AccountRecord>,

@@ -9,13 +9,13 @@ use anyhow::{Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use regain::Config;
-use regain::app::database_path;
 use regain_core::store::{LetterFilter, Retried};
 use regain_core::{Clock, LetterId, LetterState, OsRng, Purpose, Store, SystemClock};
-use regain_store::{Options, SqliteStore};
+use regain_store::SqliteStore;
 
+use super::database::on_store;
 use crate::settings::ConfigFile;
-use crate::{logging, output, running};
+use crate::{logging, output};
 use view::Form;
 
 /// Look at the mails that are owed, send them again, or drop them.
@@ -139,20 +139,6 @@ async fn drop_letter(store: &SqliteStore, id: LetterId) -> Result<String> {
         Some(LetterState::Claimed) => bail!("letter {id} is being delivered at this moment"),
         Some(state) => bail!("letter {id} does not wait any more: it is {state}"),
     }
-}
-
-/// Opens the database, which must be there, and closes it after `work`.
-fn on_store(config: &Config, work: impl AsyncFnOnce(&SqliteStore) -> Result<String>) -> Result<String> {
-    let path = database_path(config);
-    if !path.try_exists()? {
-        bail!("there is no database at {}: nothing was served from this data path yet", path.display());
-    }
-    running::block_on(async {
-        let store = SqliteStore::open(&path, Options::default())?;
-        let outcome = work(&store).await;
-        store.close().await;
-        outcome
-    })
 }
 
 fn letter_id(text: &str) -> Result<LetterId, &'static str> {

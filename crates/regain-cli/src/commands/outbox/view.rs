@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use clap::Args;
-use regain_core::{Letter, Timestamp};
+use regain_core::Letter;
 use serde_json::{Value, json};
 
-use crate::output::{masked, printable, table};
+use crate::output::{masked, printable, seconds, table, time};
 
 /// The options of the commands that show letters.
 #[derive(Args)]
@@ -82,29 +82,5 @@ impl Form {
     fn to(&self, letter: &Letter) -> String {
         let name = letter.name_key.as_str();
         if self.reveal { name.to_owned() } else { masked(name) }
-    }
-}
-
-/// RFC 3339 in UTC, to the millisecond. A number that is no time of a calendar is shown as it is.
-fn time(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.as_millis())
-        .map_or_else(|_| at.to_string(), |time| format!("{time:.3}"))
-}
-
-/// The same, to the second.
-fn seconds(at: Timestamp) -> String {
-    jiff::Timestamp::from_second(at.as_secs()).map_or_else(|_| at.to_string(), |time| time.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_rfc_3339_in_utc() {
-        let at = Timestamp::from_millis(1_795_000_000_120);
-        assert_eq!(time(at), "2026-11-18T11:06:40.120Z");
-        assert_eq!(seconds(at), "2026-11-18T11:06:40Z");
-        assert_eq!(time(Timestamp::from_millis(i64::MAX)), format!("{} ms", i64::MAX));
     }
 }

@@ -5,13 +5,12 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use anyhow::{Result, bail};
 use clap::Args;
 use regain_core::hashing::Verdict;
-use regain_core::store::{Deleted, Put, PutAccount};
-use regain_core::{Account, Clock, Name, Password, Store, SystemClock};
-use regain_store::SqliteStore;
+use regain_core::store::Deleted;
+use regain_core::{Account, Clock, Password, Store, SystemClock};
 
-use super::database::on_store;
 use super::password::pool;
 use super::target::Target;
+use crate::commands::database::on_store;
 use crate::output::{masked, printable};
 use crate::settings::ConfigFile;
 
@@ -60,7 +59,9 @@ impl One {
             if is_admin {
                 check_password(&account).await?;
             }
-            put_admin(store, &account, is_admin).await?;
+            if !store.set_admin(&account.id, is_admin, SystemClock::start().now()).await? {
+                bail!("account {} was deleted meanwhile", account.id);
+            }
             let what = if is_admin { "is an administrator's" } else { "is no administrator's" };
             let already = if account.is_admin == is_admin { " already" } else { "" };
             Ok(format!("account {} {what}{already}", account.id))
@@ -78,27 +79,6 @@ async fn check_password(account: &Account) -> Result<()> {
         bail!("account {} has an empty password: set another first", account.id);
     }
     Ok(())
-}
-
-async fn put_admin(store: &SqliteStore, account: &Account, is_admin: bool) -> Result<()> {
-    let put = PutAccount {
-        name: Name::of(account.provider(), &account.name, store.key_mode())?,
-        id: Some(account.id.clone()),
-        id_if_new: account.id.clone(),
-        is_admin: Some(is_admin),
-        is_confirmed: None,
-        metadata: account.metadata.clone(),
-    };
-    let now = SystemClock::start().now();
-    match store.put_account(put, now).await? {
-        Put::Updated(_) => Ok(()),
-        Put::Created(made) => {
-            // Deleted since it was found: nobody has asked for another one.
-            store.delete_account(&made.id, None, now).await?;
-            bail!("account {} was deleted meanwhile", account.id)
-        }
-        Put::OtherId => bail!("account {} was deleted meanwhile", account.id),
-    }
 }
 
 impl Delete {

@@ -5,8 +5,8 @@ use clap::Args;
 use regain_core::store::Added;
 use regain_core::{AccountId, AccountRecord, Clock, Name, OsRng, Store, SystemClock};
 
-use super::database::on_new_store;
 use super::password::{ask, hashed};
+use crate::commands::database::on_new_store;
 use crate::settings::ConfigFile;
 
 /// Make an account.

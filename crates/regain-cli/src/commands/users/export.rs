@@ -9,7 +9,7 @@ use regain::Config;
 use regain::transfer::{self, ExportError};
 use tempfile::NamedTempFile;
 
-use super::database::on_store;
+use crate::commands::database::on_store;
 use crate::output::complain;
 use crate::settings::ConfigFile;
 

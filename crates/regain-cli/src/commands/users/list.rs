@@ -5,9 +5,9 @@ use clap::Args;
 use regain_core::Store;
 use regain_core::store::AccountFilter;
 
-use super::database::on_store;
 use super::target::{Target, find};
 use super::view::Form;
+use crate::commands::database::on_store;
 use crate::settings::ConfigFile;
 
 /// List accounts in the order of their names.

@@ -5,7 +5,6 @@
 
 mod change;
 mod create;
-pub(super) mod database;
 mod export;
 mod import;
 mod list;

@@ -14,8 +14,8 @@ use regain_core::{
     Purpose, Store, SystemClock, UserAgent,
 };
 
-use super::database::on_store;
 use super::target::Target;
+use crate::commands::database::on_store;
 use crate::settings::ConfigFile;
 
 /// Set the password of an account.

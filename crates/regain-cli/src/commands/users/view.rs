@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use clap::Args;
-use regain_core::{Account, PasswordHash, Timestamp};
+use regain_core::{Account, PasswordHash};
 use serde_json::{Map, Value, json};
 
-use crate::output::{masked, printable, table};
+use crate::output::{masked, printable, seconds, table};
 
 /// The options of the commands that show accounts.
 #[derive(Args)]
@@ -37,7 +37,7 @@ impl Form {
                 printable(&self.name(account)),
                 flags(account),
                 scheme(account).unwrap_or("none").to_owned(),
-                time(account.created),
+                seconds(account.created),
             ]
         });
         Ok(table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()))
@@ -76,7 +76,7 @@ impl Form {
             "isDisabled": account.is_disabled,
             "isEmailConfirmed": account.is_confirmed,
             "passwordScheme": scheme(account),
-            "created": time(account.created),
+            "created": seconds(account.created),
         })
     }
 
@@ -100,9 +100,4 @@ fn flags(account: &Account) -> String {
 
 fn scheme(account: &Account) -> Option<&'static str> {
     account.password.as_ref().map(PasswordHash::scheme)
-}
-
-/// RFC 3339 in UTC, to the second. A number that is no time of a calendar is shown as it is.
-fn time(at: Timestamp) -> String {
-    jiff::Timestamp::from_second(at.as_secs()).map_or_else(|_| at.to_string(), |time| time.to_string())
 }

@@ -195,6 +195,18 @@ pub async fn disabling_ends_sessions_and_links_for_good(store: Arc<dyn Store>) {
     assert!(!disable(&f, &AccountId::from_stored("nobody"), true).await);
 }
 
+pub async fn an_administrator_is_made_and_unmade_and_nothing_else_changes(store: Arc<dyn Store>) {
+    let f = Fixture::new(store);
+    let made = created(&f, PutAccount { metadata: metadata("plan", "free"), ..put(ANN) }).await;
+    let set = async |id: &AccountId, is| f.store.set_admin(id, is, f.now()).await.expect("a step");
+    assert!(set(&made.id, true).await);
+    let admin = f.load(ANN).await;
+    assert!(admin.is_admin && admin.metadata == metadata("plan", "free"));
+    assert_eq!(admin.generation, made.generation);
+    assert!(set(&made.id, false).await && !f.load(ANN).await.is_admin);
+    assert!(!set(&AccountId::from_stored("nobody"), true).await);
+}
+
 pub async fn accounts_are_added_each_that_meets_no_other(store: Arc<dyn Store>) {
     let f = Fixture::new(store);
     let full = AccountRecord {

@@ -34,6 +34,7 @@ macro_rules! store_contract {
             manage: an_identity_that_is_given_away_again_and_again_never_goes_back,
             manage: only_a_session_that_holds_deletes_its_account,
             manage: disabling_ends_sessions_and_links_for_good,
+            manage: an_administrator_is_made_and_unmade_and_nothing_else_changes,
             manage: accounts_are_added_each_that_meets_no_other,
             manage: accounts_are_listed_by_name_and_by_page,
             manage: one_administrators_token_is_in_force,

@@ -120,6 +120,10 @@ impl State {
         true
     }
 
+    pub(super) fn set_admin(&mut self, id: &AccountId, is_admin: bool) -> bool {
+        self.account_mut(id).map(|account| account.is_admin = is_admin).is_some()
+    }
+
     pub(super) fn list_accounts(&self, filter: &AccountFilter) -> Vec<Account> {
         let is_wanted = |a: &&Account| {
             filter.after.as_ref().is_none_or(|after| a.name_key > *after)

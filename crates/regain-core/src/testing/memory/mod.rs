@@ -125,6 +125,10 @@ impl Store for MemoryStore {
         Ok(self.lock().set_disabled(id, is_disabled, now))
     }
 
+    async fn set_admin(&self, id: &AccountId, is_admin: bool, _now: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.lock().set_admin(id, is_admin))
+    }
+
     async fn add_accounts(
         &self,
         accounts: Vec<AccountRecord>,

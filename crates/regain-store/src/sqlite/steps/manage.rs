@@ -141,6 +141,22 @@ pub(crate) fn set_disabled(
     Ok(true)
 }
 
+/// Makes an account an administrator's, or not any more.
+pub(crate) fn set_admin(
+    c: &Connection,
+    id: &AccountId,
+    is_admin: bool,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let changed = c
+        .prepare_cached("UPDATE accounts SET is_admin = ?2 WHERE id = ?1")?
+        .execute((id.as_str(), is_admin))?;
+    if changed > 0 {
+        audit(c, id, if is_admin { "admin_granted" } else { "admin_revoked" }, now)?;
+    }
+    Ok(changed > 0)
+}
+
 /// Puts an administrator's token in force.
 pub(crate) fn put_admin_token(
     c: &Connection,

@@ -1,4 +1,4 @@
-//! Opening the database of a configuration beside a running server, and closing it again. Decides nothing about accounts.
+//! Opening the database of a configuration beside a running server, and closing it again. Decides nothing about what is in it.
 
 use anyhow::{Result, bail};
 use regain::Config;
@@ -8,10 +8,7 @@ use regain_store::{Options, SqliteStore};
 use crate::running;
 
 /// Does `work` on the database, which must be there.
-pub(in crate::commands) fn on_store<T>(
-    config: &Config,
-    work: impl AsyncFnOnce(&SqliteStore) -> Result<T>,
-) -> Result<T> {
+pub(super) fn on_store<T>(config: &Config, work: impl AsyncFnOnce(&SqliteStore) -> Result<T>) -> Result<T> {
     let path = database_path(config);
     if !path.try_exists()? {
         bail!("there is no database at {}: nothing was served from this data path yet", path.display());
