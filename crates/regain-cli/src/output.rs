@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 
 use regain_core::Timestamp;
+use regain_core::caller::is_invisible;
+use serde::Serialize;
 
 /// Writes `text` and a line break to stdout.
 ///
@@ -24,14 +26,27 @@ pub(crate) fn complain(text: &str) {
 pub(crate) fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_unsafe(c) { safe.extend(c.escape_default()) } else { safe.push(c) }
+        if is_invisible(c) { safe.extend(c.escape_default()) } else { safe.push(c) }
     }
     safe
 }
 
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+/// JSON for people and programs, in which the same is escaped: it can only stand in strings, where an escape means the same.
+///
+/// # Errors
+/// When the value cannot be written as JSON.
+pub(crate) fn pretty(value: &impl Serialize) -> serde_json::Result<String> {
+    let json = serde_json::to_string_pretty(value)?;
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c != '\n' && is_invisible(c) {
+            let mut units = [0; 2];
+            safe.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            safe.push(c);
+        }
+    }
+    Ok(safe)
 }
 
 /// A name or address of which only its owner's friends know whose it is: `a…@example.org`.
@@ -95,6 +110,15 @@ mod tests {
         assert_eq!(printable("550 no\r\n\u{1b}[31muser"), "550 no\\r\\n\\u{1b}[31muser");
         assert_eq!(printable("a\u{202e}b\u{9b}c"), "a\\u{202e}b\\u{9b}c");
         assert_eq!(printable("Grüße 🦀"), "Grüße 🦀");
+        assert_eq!(printable("a\u{200b}b\u{61c}c"), "a\\u{200b}b\\u{61c}c");
+    }
+
+    #[test]
+    fn json_is_escaped_and_means_the_same() {
+        let value = serde_json::json!({"name": "a\u{9b}b\u{202e}c\u{e0041}d\n🦀"});
+        let json = pretty(&value).unwrap();
+        assert_eq!(json, "{\n  \"name\": \"a\\u009bb\\u202ec\\udb40\\udc41d\\n🦀\"\n}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), value);
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Account {
             name_key: record.name.key().clone(),
             address: record.name.address().cloned(),
             password: record.password,
-            generation: Generation::default(),
+            generation: record.generation,
             kept_session: None,
             is_admin: record.is_admin,
             is_confirmed: record.is_confirmed,
@@ -146,7 +146,7 @@ pub struct NewAccount {
     pub password: PasswordHash,
 }
 
-/// What an operator or an import stores: all of an account but what its sessions make of it.
+/// What an operator or an import stores.
 #[derive(Clone)]
 pub struct AccountRecord {
     /// Its identity.
@@ -163,6 +163,8 @@ pub struct AccountRecord {
     pub is_disabled: bool,
     /// What is kept with it.
     pub metadata: Metadata,
+    /// The generation that its sessions must have, at least: an account that comes from another database brings its own along.
+    pub generation: Generation,
 }
 
 impl AccountRecord {
@@ -176,6 +178,7 @@ impl AccountRecord {
             is_confirmed: false,
             is_disabled: false,
             metadata: Metadata::default(),
+            generation: Generation::default(),
         }
     }
 }

@@ -69,7 +69,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Deleted, StoreError>;
 
     /// Disables or enables an account. Disabling ends its sessions, voids its tokens and ends its letters with links, so
-    /// that enabling brings none of them back. Answers `false` where there is no such account.
+    /// that enabling brings none of them back. Enabling forgets letters as [`Store::register`] does. Answers `false` where there is no such account.
     async fn set_disabled(
         &self,
         id: &AccountId,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use regain_core::rng::NoRandomness;
 use regain_core::session::{AdminToken, Kind};
 use regain_core::signing::SigningKeyError;
-use regain_core::{Rng, SigningKey, Store, StoreError, Timestamp};
+use regain_core::{Rng, SessionId, SigningKey, Store, StoreError, Timestamp};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -54,15 +54,15 @@ pub async fn ensure(
     rng: &dyn Rng,
     now: Timestamp,
 ) -> Result<(), AdminTokenError> {
-    let Some(text) = keys::read(&path(data_path))? else {
-        return reissue(data_path, signing_key, store, rng, now).await;
+    let there = match keys::read(&path(data_path)) {
+        Ok(None) => return reissue(data_path, signing_key, store, rng, now).await,
+        Ok(Some(text)) => identity(&text, signing_key),
+        Err(error) => {
+            tracing::warn!(%error, "the administrator's token cannot be read");
+            None
+        }
     };
-    let id = serde_json::from_str(&text).ok().and_then(|written: Written| {
-        let token = Zeroizing::new(written.token);
-        let (claims, id) = signing_key.read(&token).ok()?;
-        (claims.kind == Kind::Admin).then_some(id)
-    });
-    let is_in_force = match id {
+    let is_in_force = match there {
         Some(id) => store.put_admin_token(&id, false, now).await?,
         None => false,
     };
@@ -72,6 +72,13 @@ pub async fn ensure(
         );
     }
     Ok(())
+}
+
+/// The identity of the token in a file; `None` where there is none that this key has signed.
+fn identity(text: &str, signing_key: &SigningKey) -> Option<SessionId> {
+    let written: Written = serde_json::from_str(text).ok()?;
+    let (claims, id) = signing_key.read(&Zeroizing::new(written.token)).ok()?;
+    (claims.kind == Kind::Admin).then_some(id)
 }
 
 /// Makes a token in place of the one before, which ends at once.
@@ -158,10 +165,13 @@ mod tests {
     async fn a_file_that_cannot_be_used_is_left_alone() {
         let data = tempfile::tempdir().unwrap();
         let (keys, store) = (Keys::open(data.path(), &OsRng).unwrap(), MemoryStore::default());
-        for text in ["nonsense", "{\"ADMIN_TOKEN\":\"a:b\"}"] {
+        for text in [&b"nonsense"[..], b"{\"ADMIN_TOKEN\":\"a:b\"}", b"\xff"] {
             fs::write(path(data.path()), text).unwrap();
             ensure(data.path(), &keys.signing, &store, &OsRng, NOW).await.unwrap();
-            assert_eq!(fs::read_to_string(path(data.path())).unwrap(), text);
+            assert_eq!(fs::read(path(data.path())).unwrap(), text);
         }
+        fs::remove_file(path(data.path())).unwrap();
+        fs::create_dir(path(data.path())).unwrap();
+        ensure(data.path(), &keys.signing, &store, &OsRng, NOW).await.unwrap();
     }
 }

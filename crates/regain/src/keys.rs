@@ -152,7 +152,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, KeysError> 
 pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), KeysError> {
     let write = || {
         let part = path.with_extension("part");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        // One that a crash has left may have any mode.
+        match fs::remove_file(&part) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&part, path)?;
@@ -191,6 +196,18 @@ mod tests {
             let permissions = fs::metadata(data.path().join(file)).unwrap().permissions();
             assert_eq!(permissions.mode() & 0o777, mode, "{file}");
         }
+    }
+
+    #[test]
+    fn a_file_that_a_crash_has_left_does_not_lend_its_mode() {
+        let data = tempfile::tempdir().unwrap();
+        let path = data.path().join("some.key");
+        let part = path.with_extension("part");
+        fs::write(&part, "half").unwrap();
+        fs::set_permissions(&part, fs::Permissions::from_mode(0o666)).unwrap();
+        write_new(&path, "whole").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
     }
 
     #[test]

@@ -38,6 +38,9 @@ impl Keys {
 impl AdminToken {
     fn run(&self) -> Result<String> {
         let config = self.config.load()?;
+        if !config.write_admin_token_to_json {
+            bail!("writeAdminTokenToJson is false: no administrator's token is taken, so none is made");
+        }
         on_store(&config, async |store| {
             // A running server signs and checks with the key it has read: another one must not appear under it.
             let missing = KeyFiles::look(&config.data_path)?;

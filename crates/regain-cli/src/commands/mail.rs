@@ -80,7 +80,7 @@ fn inspect(json: bool, url: &[String]) -> Result<()> {
     };
     let settings = Settings::parse(&given(url)?)?;
     let meaning = meaning(&settings);
-    let text = if json { serde_json::to_string_pretty(&meaning)? } else { for_people(&meaning) };
+    let text = if json { output::pretty(&meaning)? } else { for_people(&meaning) };
     Ok(output::say(&text)?)
 }
 
@@ -92,7 +92,7 @@ fn inspect_from(json: bool, address: &str) -> Result<()> {
             .iter()
             .map(|mailbox| json!({ "name": mailbox.name(), "address": mailbox.address() }))
             .collect();
-        serde_json::to_string_pretty(&json!({ "addresses": addresses }))?
+        output::pretty(&json!({ "addresses": addresses }))?
     } else {
         let header = ["name".to_owned(), "address".to_owned()];
         let rows = sender.mailboxes().iter().map(|mailbox| {

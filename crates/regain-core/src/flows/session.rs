@@ -134,7 +134,8 @@ pub enum RevokeError {
     Trouble(#[from] Trouble),
 }
 
-/// Revokes a token, one's own or, for an administrator, anybody's. One that has expired needs no more.
+/// Revokes a token, one's own or, for an administrator, anybody's. One that has expired needs no more, and neither does a
+/// user token: who checks it by the public key alone cannot be told.
 ///
 /// # Errors
 /// See [`RevokeError`].
@@ -145,7 +146,8 @@ pub async fn revoke(service: &Service, by: &Authenticated, token: &str) -> Resul
         return Err(RevokeError::Denied);
     }
     let expires = claims.expires.unwrap_or(Timestamp::MAX);
-    if expires >= now {
+    // Nothing here takes a user token, so there is nothing to remember of one.
+    if expires >= now && claims.kind != Kind::User {
         service.store.revoke(&id, &claims.account, expires, now).await.map_err(Trouble::from)?;
         tracing::info!(event = "signed_out", account.id = %claims.account, by.id = by.id(), "a token was revoked");
     }

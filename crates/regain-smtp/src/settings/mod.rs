@@ -193,6 +193,10 @@ impl Settings {
                 // A user without a password is no login; more often it is a key in the wrong place.
                 return "***@".to_owned();
             }
+            // Some relays take one secret as both.
+            if login.user == *login.password {
+                return "***:***@".to_owned();
+            }
             format!("{}:***@", utf8_percent_encode(&login.user, USER))
         });
         let host = self.host.in_url();

@@ -6,6 +6,8 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
+use regain_core::{KeyMode, Name, NameKey};
+
 use super::mistakes::{MAX_SHOWN, Mistakes};
 use super::record::{Entry, Mistake};
 
@@ -90,8 +92,8 @@ impl Confirming {
             let (first, name) =
                 self.names.entry(name_key.to_owned()).or_insert_with(|| (line, text.to_owned()));
             if *first != line {
-                let is_same = name == text || !name.eq_ignore_ascii_case(text);
-                let mistake = if is_same { Mistake::NameTwice } else { Mistake::NameTwiceByCase };
+                let mistake =
+                    if exact(name) == exact(text) { Mistake::NameTwice } else { Mistake::NameTwiceByCase };
                 mistakes.add(line, mistake(*first));
             }
         }
@@ -101,6 +103,11 @@ impl Confirming {
     pub(super) fn unchecked(&self) -> u64 {
         self.suspects.unchecked
     }
+}
+
+/// What tells a name apart where names are compared exactly. The case of a domain does not, even there.
+fn exact(name: &str) -> Option<NameKey> {
+    Name::parse(name, KeyMode::Exact).ok().map(|name| name.key().clone())
 }
 
 #[cfg(test)]

@@ -19,11 +19,17 @@ pub struct ImportFile {
 struct Stamp {
     size: u64,
     modified: (i64, i64),
+    /// Who changes a file can set its time of modification back, but not this one.
+    changed: (i64, i64),
 }
 
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
-        Self { size: metadata.len(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+        Self {
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
     }
 }
 

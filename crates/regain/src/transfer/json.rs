@@ -52,10 +52,15 @@ impl Object {
 
     /// A whole number that must be there.
     pub(super) fn needed_number(&mut self, key: &str) -> Result<u32, Mistake> {
+        self.number(key)?.ok_or_else(|| self.missing(key))
+    }
+
+    /// A whole number; `None` where it is absent or null.
+    pub(super) fn number(&mut self, key: &str) -> Result<Option<u32>, Mistake> {
         match self.take(key) {
-            None => Err(self.missing(key)),
+            None => Ok(None),
             Some(Json::Whole(number)) => {
-                u32::try_from(number).map_err(|_| self.wrong(key, "a number below 4294967296"))
+                u32::try_from(number).map(Some).map_err(|_| self.wrong(key, "a number below 4294967296"))
             }
             Some(_) => Err(self.wrong(key, "a whole number")),
         }

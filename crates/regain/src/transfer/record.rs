@@ -3,7 +3,9 @@
 use regain_core::hashing::{RosPassword, UnsupportedHash};
 use regain_core::metadata::InvalidMetadata;
 use regain_core::name::InvalidName;
-use regain_core::{Account, AccountId, AccountRecord, KeyMode, Metadata, Name, PasswordHash, Provider};
+use regain_core::{
+    Account, AccountId, AccountRecord, Generation, KeyMode, Metadata, Name, PasswordHash, Provider,
+};
 use serde::{Serialize, Serializer};
 
 use super::json::{self, Object};
@@ -97,6 +99,9 @@ pub enum Mistake {
     IdTaken,
 }
 
+/// The highest generation that is taken: each end of all sessions raises it by one, and it must never run out.
+const MAX_GENERATION: Generation = Generation(u32::MAX / 2);
+
 /// What a line holds.
 pub(super) enum Parsed {
     /// An account.
@@ -115,6 +120,7 @@ pub(super) struct Entry {
     is_confirmed: bool,
     is_disabled: bool,
     metadata: Metadata,
+    generation: Generation,
 }
 
 impl Entry {
@@ -138,6 +144,7 @@ impl Entry {
             is_confirmed: self.is_confirmed,
             is_disabled: self.is_disabled,
             metadata: self.metadata,
+            generation: self.generation,
             ..AccountRecord::new(id, self.name)
         })
     }
@@ -175,8 +182,13 @@ pub(super) fn parse(line: &str, mode: KeyMode) -> Result<Parsed, Mistake> {
     if password.is_some() && provider == Provider::Realm {
         return Err(Mistake::PasswordOfRealm);
     }
+    let generation = Generation(object.number("generation")?.unwrap_or(0));
+    if generation > MAX_GENERATION {
+        return Err(object.wrong("generation", "a number up to 2147483647"));
+    }
     object.end()?;
-    Ok(Parsed::Account(Box::new(Entry { id, name, password, is_admin, is_confirmed, is_disabled, metadata })))
+    let entry = Entry { id, name, password, is_admin, is_confirmed, is_disabled, metadata, generation };
+    Ok(Parsed::Account(Box::new(entry)))
 }
 
 fn password(object: &mut Object) -> Result<Option<PasswordHash>, Mistake> {
@@ -213,6 +225,14 @@ struct Exported<'a> {
     #[serde(serialize_with = "entries")]
     metadata: &'a Metadata,
     password: Option<&'a str>,
+    /// Sessions from before a reset or a change stay ended, also where the keys that signed them come along.
+    #[serde(skip_serializing_if = "is_zero")]
+    generation: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(generation: &u32) -> bool {
+    *generation == 0
 }
 
 /// Writes an account as a line, without its break.
@@ -226,6 +246,7 @@ pub(super) fn line_of(account: &Account) -> serde_json::Result<String> {
         is_confirmed: account.is_confirmed,
         metadata: &account.metadata,
         password: account.password.as_ref().map(PasswordHash::as_str),
+        generation: account.generation.0,
     })
 }
 

@@ -5,7 +5,7 @@ use clap::Args;
 use regain_core::Letter;
 use serde_json::{Value, json};
 
-use crate::output::{masked, printable, seconds, table, time};
+use crate::output::{self, masked, printable, seconds, table, time};
 
 /// The options of the commands that show letters.
 #[derive(Args)]
@@ -23,7 +23,7 @@ impl Form {
     pub(super) fn list(&self, letters: &[Letter]) -> Result<String> {
         if self.json {
             let all: Vec<Value> = letters.iter().map(|letter| self.json_of(letter)).collect();
-            return Ok(serde_json::to_string_pretty(&all)?);
+            return Ok(output::pretty(&all)?);
         }
         if letters.is_empty() {
             return Ok("no letters".to_owned());
@@ -47,7 +47,7 @@ impl Form {
     pub(super) fn one(&self, letter: &Letter) -> Result<String> {
         let value = self.json_of(letter);
         if self.json {
-            return Ok(serde_json::to_string_pretty(&value)?);
+            return Ok(output::pretty(&value)?);
         }
         let pairs = value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
         let rows: Vec<[String; 2]> = pairs

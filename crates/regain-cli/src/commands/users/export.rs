@@ -1,5 +1,6 @@
 //! `regain users export`: every account, with its hash, in the form that `regain users import` reads.
 
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,9 @@ impl Export {
         // Told before the work; what counts is the last step.
         if !self.force && file.try_exists()? {
             bail!("{} is there already: name another file, or replace it with --force", file.display());
+        }
+        if fs::symlink_metadata(file).is_ok_and(|there| !there.is_file() && !there.is_symlink()) {
+            bail!("{} is no regular file, and is not replaced by one", file.display());
         }
         let count = self.make_file(&config, file)?;
         // stdout is for what was asked for, and that is the file.

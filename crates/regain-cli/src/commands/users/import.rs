@@ -14,7 +14,7 @@ use regain_store::{Options, SqliteStore};
 use serde_json::json;
 
 use super::progress::Teller;
-use crate::output::{complain, printable};
+use crate::output::{self, complain, printable};
 use crate::running;
 use crate::settings::ConfigFile;
 
@@ -54,6 +54,7 @@ const KEYS: &str = r#"A line, of which only provider_id must be there:
   password    a hash as text: PHC ($argon2id$..., $pbkdf2-sha512$..., $scrypt$...) or crypt ($2b$..., $7$...); a record
               of ROS: {"salt": "<base64>", "iterations": 10000, "keyLength": 512, "digest": "sha512",
               "hash": "<base64>"}; or null: nobody signs in until one is set
+  generation  as an export has it: sessions of an earlier one have ended; 0 where it is left out
 
 Examples:
   regain users import accounts.jsonl --dry-run
@@ -176,7 +177,7 @@ impl Import {
         let added = written.map_or(0, |written| written.added);
         let per_second = rate(checked.accounts, took);
         if self.json {
-            return serde_json::to_string_pretty(&json!({
+            return output::pretty(&json!({
                 "dryRun": written.is_none(),
                 "accounts": checked.accounts,
                 "added": added,

@@ -5,7 +5,7 @@ use clap::Args;
 use regain_core::{Account, PasswordHash};
 use serde_json::{Map, Value, json};
 
-use crate::output::{masked, printable, seconds, table};
+use crate::output::{self, masked, printable, seconds, table};
 
 /// The options of the commands that show accounts.
 #[derive(Args)]
@@ -24,7 +24,7 @@ impl Form {
     pub(super) fn list(&self, accounts: &[Account]) -> Result<String> {
         if self.json {
             let all: Vec<Value> = accounts.iter().map(|account| self.json_of(account)).collect();
-            return Ok(serde_json::to_string_pretty(&all)?);
+            return Ok(output::pretty(&all)?);
         }
         if accounts.is_empty() {
             return Ok("no accounts".to_owned());
@@ -49,7 +49,7 @@ impl Form {
         value["generation"] = json!(account.generation.0);
         value["metadata"] = Value::Object(self.metadata(account));
         if self.json {
-            return Ok(serde_json::to_string_pretty(&value)?);
+            return Ok(output::pretty(&value)?);
         }
         let rows: Vec<[String; 2]> = value
             .as_object()

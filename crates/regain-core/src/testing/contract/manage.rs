@@ -152,6 +152,12 @@ pub async fn an_identity_that_is_given_away_again_and_again_never_goes_back(stor
         assert!(f.store.change_password(f.change(&account.id, "new"), f.now()).await.expect("a step"));
         assert_eq!(delete(&f, &account.id, None).await, Deleted::Deleted);
     }
+    let brought = |generation| AccountRecord { generation: Generation(generation), ..record("fixed", ANN) };
+    assert_eq!(add(&f, vec![brought(3)]).await, [Added::Added]);
+    assert_eq!(f.load(ANN).await.generation, Generation(6), "the higher one counts");
+    assert_eq!(delete(&f, &f.load(ANN).await.id, None).await, Deleted::Deleted);
+    assert_eq!(add(&f, vec![brought(30)]).await, [Added::Added]);
+    assert_eq!(f.load(ANN).await.generation, Generation(30));
 }
 
 pub async fn only_a_session_that_holds_deletes_its_account(store: Arc<dyn Store>) {
@@ -191,6 +197,7 @@ pub async fn disabling_ends_sessions_and_links_for_good(store: Arc<dyn Store>) {
     assert!(!enabled.is_disabled && enabled.password == Some(hash("hash")));
     assert_eq!(enabled.generation, Generation(2), "no session comes back");
     assert!(!f.reset(token, "new").await, "no link comes back");
+    assert_eq!(f.post(Purpose::Reset, ANN).await, Posted::Posted, "the owner is not made to wait");
     assert_eq!(f.store.confirm_email(&confirmation, f.now()).await.expect("a step"), Confirmation::Refused);
     assert!(!disable(&f, &AccountId::from_stored("nobody"), true).await);
 }
@@ -214,6 +221,7 @@ pub async fn accounts_are_added_each_that_meets_no_other(store: Arc<dyn Store>) 
         is_confirmed: true,
         is_disabled: true,
         metadata: metadata("plan", "free"),
+        generation: Generation(7),
         ..record("1", ANN)
     };
     let bare = AccountRecord { password: None, ..record("2", BOB) };
@@ -224,6 +232,7 @@ pub async fn accounts_are_added_each_that_meets_no_other(store: Arc<dyn Store>) 
         (ann.metadata, ann.address.map(|a| a.as_str().to_owned())),
         (metadata("plan", "free"), Some(ANN.to_owned()))
     );
+    assert_eq!(ann.generation, Generation(7));
     assert!(f.load(BOB).await.password.is_none());
     let again = AccountRecord { password: Some(hash("other")), ..record("1", ANN) };
     let rerun = vec![

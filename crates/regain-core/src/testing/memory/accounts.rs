@@ -79,8 +79,8 @@ impl State {
         }
         self.forget_dropped(record.name.key());
         let gone = self.deleted.iter().filter(|(id, _)| *id == record.id).map(|(_, last)| last.0 + 1).max();
-        let account = Account::from_record(record, now);
-        self.accounts.push(Account { generation: Generation(gone.unwrap_or(0)), ..account });
+        let generation = record.generation.max(Generation(gone.unwrap_or(0)));
+        self.accounts.push(Account::from_record(AccountRecord { generation, ..record }, now));
         Added::Added
     }
 
@@ -110,12 +110,15 @@ impl State {
         let Some(account) = self.account_mut(id) else { return false };
         let is_new = is_disabled && !account.is_disabled;
         account.is_disabled = is_disabled;
+        let key = account.name_key.clone();
         if is_new {
             account.generation.0 += 1;
             account.kept_session = None;
             self.void_tokens(id, now);
             self.close_letters_of(id, Purpose::Reset, now);
             self.close_letters_of(id, Purpose::Confirm, now);
+        } else if !is_disabled {
+            self.forget_dropped(&key);
         }
         true
     }

@@ -53,7 +53,7 @@ pub(crate) fn add_account(c: &Connection, new: &AccountRecord, now: Timestamp) -
             "INSERT INTO accounts (id, name, name_key, address, password, is_admin, is_confirmed, is_disabled, metadata,
                                    created, generation)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
-                     coalesce((SELECT generation + 1 FROM deleted_accounts WHERE id = ?1), 0))
+                     max(?11, coalesce((SELECT generation + 1 FROM deleted_accounts WHERE id = ?1), 0)))
              ON CONFLICT DO NOTHING",
         )?
         .execute((
@@ -67,6 +67,7 @@ pub(crate) fn add_account(c: &Connection, new: &AccountRecord, now: Timestamp) -
             new.is_disabled,
             new.metadata.to_stored(),
             now.as_millis(),
+            new.generation.0,
         ))?;
     if added == 0 {
         return match id_of(c, new.name.key())? {
@@ -136,6 +137,8 @@ pub(crate) fn set_disabled(
         for purpose in [Purpose::Reset, Purpose::Confirm] {
             end_letters_of(c, id, &owner.name_key, purpose, now)?;
         }
+    } else {
+        forget_dropped(c, &owner.name_key)?;
     }
     audit(c, id, if is_disabled { "account_disabled" } else { "account_enabled" }, now)?;
     Ok(true)
