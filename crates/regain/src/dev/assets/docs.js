@@ -43,11 +43,10 @@ function kind(schema) {
   const words = [];
   if (schema.enum) words.push(schema.enum.map((word) => JSON.stringify(word)).join(" or "));
   else if (types.length) words.push(types.join(" or "));
-  const { minLength: min, maxLength: max, pattern } = schema;
+  const { minLength: min, maxLength: max } = schema;
   if (min > 1 && max) words.push(`${min} to ${max} characters`);
   else if (min > 1) words.push(`at least ${min} characters`);
   else if (max) words.push(`at most ${max} characters`);
-  if (pattern) words.push(pattern);
   return words.join(", ");
 }
 
@@ -127,7 +126,7 @@ function trial(path, method, operation) {
   if (media) {
     const isForm = media !== "application/json";
     const choice = make("select", { id: `${id}-example` }, ...examples.map(({ summary }, index) => make("option", { value: index }, summary)));
-    area = make("textarea", { id: `${id}-body`, rows: 8, spellcheck: "false" });
+    area = make("textarea", { id: `${id}-body`, rows: 10, spellcheck: "false" });
     const load = () => (area.value = real(pretty(examples[Number(choice.value)].value)));
     choice.addEventListener("change", load);
     area.dataset.untouched = "yes";

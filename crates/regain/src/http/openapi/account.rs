@@ -101,7 +101,7 @@ fn too_short(policy: &Policy) -> PasswordRefusal {
 }
 
 pub(super) fn link_token() -> ObjectBuilder {
-    text("The token of the mailed link.").pattern(Some("^[0-9a-f]{64}$"))
+    text("The token of the mailed link: 64 hex digits.").pattern(Some("^[0-9a-f]{64}$"))
 }
 
 pub(super) fn new_password(policy: &Policy) -> ObjectBuilder {

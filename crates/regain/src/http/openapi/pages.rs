@@ -8,7 +8,7 @@ use utoipa::openapi::{ContentBuilder, HeaderBuilder, HttpMethod, ObjectBuilder, 
 use super::super::error::Problem;
 use super::account::{link_token, new_password};
 use super::answers::Answers;
-use super::parts::{Heading, Needs, PLAIN, Route, any_of, body, in_query, object, text};
+use super::parts::{Heading, Needs, Route, any_of, body, in_query, object, text};
 use super::samples;
 
 pub(super) const GROUP: &str = "Pages";
@@ -86,10 +86,9 @@ fn submit_reset(policy: &Policy) -> Route {
         .title(Some("A link to a new password"))
         .needs(
             "email",
-            text("The name of the account.")
+            text("The name of the account. White space around it is left away.")
                 .min_length(Some(1))
-                .max_length(Some(name::MAX_BYTES))
-                .pattern(Some(PLAIN)),
+                .max_length(Some(name::MAX_BYTES)),
         )
         .property("redirect-url", redirect_field())
         .build();

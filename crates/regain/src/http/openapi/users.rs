@@ -119,7 +119,8 @@ fn put() -> Route {
         .max_length(Some(name::MAX_BYTES))
         .pattern(Some(PLAIN));
     let id = text_or_null(
-        "The identity of a new account, or that of the account; left out or empty, a new one gets a random one.",
+        "The identity of a new account, or that of the account: up to 128 letters, digits and `-_.!~*'()`. Left out or \
+         empty, a new one gets a random one.",
     )
     .pattern(Some(CHOSEN_ID));
     let schema = object("The account.")
