@@ -71,8 +71,11 @@ fn session_in(answer: &str) -> String {
 #[tokio::test]
 async fn no_token_password_or_address_in_a_log_and_no_token_in_the_database() {
     let log = Log::default();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
     // The whole test runs on one thread, so that everything it logs is seen.
     let _guard = tracing::subscriber::set_default(subscriber);
     let app = TestApp::start().await;
