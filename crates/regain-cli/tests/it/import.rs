@@ -258,6 +258,11 @@ fn names_that_differ_by_case_alone_are_kept_apart_only_in_a_database_made_so() {
         told.contains("accounts.jsonl:2: provider_id differs") && told.contains("--exact-names"),
         "{told}"
     );
+    // Of a domain the case never counts, so that advice would help nobody.
+    let domains = ["ann@example.org", "ann@Example.org"].map(|name| json!({"provider_id": name}));
+    write_lines(&exact, "domains.jsonl", &domains);
+    let told = exact.run(&["users", "import", "domains.jsonl"]).wrong();
+    assert!(told.contains("domains.jsonl:2:") && !told.contains("--exact-names"), "{told}");
     assert_eq!(summary(&exact, "accounts.jsonl", &["--exact-names"])["added"], 2);
     // The database knows it from now on.
     assert_eq!(summary(&exact, "accounts.jsonl", &[])["alreadyThere"], 2);

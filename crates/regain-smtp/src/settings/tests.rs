@@ -225,6 +225,8 @@ fn neither_debug_nor_a_refusal_shows_the_password() {
     let shown = "smtp://us%40er:***@h:587/?maxConnections=2&tls.rejectUnauthorized=false&name=x.example";
     assert_eq!(settings.redacted(), shown);
     assert!(!format!("{settings:?}").contains("s3cr3t"));
+    // Some relays take one secret as user and as password.
+    assert_eq!(read("smtp://s3cr3t:s3cr3t@h").redacted(), "smtp://***:***@h:587");
 }
 
 proptest! {

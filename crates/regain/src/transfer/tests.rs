@@ -86,7 +86,7 @@ async fn a_line_with_a_name_alone_is_an_account_without_a_password() {
 async fn an_export_is_imported_and_exported_again_to_the_same_bytes() {
     let lines = [
         r#"{"user_id":"a1","provider":"password","provider_id":"Ann@Example.org","is_admin":true,"is_disabled":false,"isEmailConfirmed":true,"metadata":{"a":"","key":"\"ü\"\n"},"password":"HASH"}"#,
-        r#"{"user_id":"b2","provider":"password","provider_id":"bob","is_admin":false,"is_disabled":true,"isEmailConfirmed":false,"metadata":{},"password":null}"#,
+        r#"{"user_id":"b2","provider":"password","provider_id":"bob","is_admin":false,"is_disabled":true,"isEmailConfirmed":false,"metadata":{},"password":null,"generation":3}"#,
         r#"{"user_id":"c3","provider":"realm","provider_id":"Server 1","is_admin":true,"is_disabled":false,"isEmailConfirmed":false,"metadata":{},"password":null}"#,
     ]
     .map(|line| line.replace("HASH", BCRYPT));

@@ -156,6 +156,10 @@ async fn a_session_that_holds_is_traded_for_an_hours_proof() {
     assert_eq!((claims.kind, claims.account.clone()), (Kind::User, id_of(&desk).await));
     assert_eq!(claims.expires.unwrap().as_secs(), (desk.service.now() + HOUR).as_secs());
     assert!(!desk.holds(&user.token).await, "it is for others to check, and opens nothing here");
+    revoke(&desk.service, &by(&desk, &mine).await, &user.token).await.unwrap();
+    let (_, id) = desk.service.signing_key.read(&user.token).unwrap();
+    let remembered = store.session(&claims.account, &id).await.unwrap().unwrap().1;
+    assert!(!remembered, "and nothing is kept of its end");
     store.edit_account(&claims.account, |a| a.is_admin = true);
     assert!(trade(&mine).await.unwrap().json.contains("\"is_admin\":true"), "rights are those of now");
     for bad in ["", "a:b", &user.token, &admin_token(&desk).await] {
