@@ -3,8 +3,8 @@
 use std::fmt;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::rsa::{KeySize, PublicKey};
-use aws_lc_rs::signature::{self, KeyPair, RsaKeyPair, UnparsedPublicKey};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{self, KeyPair, ParsedPublicKey, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
@@ -27,6 +27,8 @@ pub struct SignedToken {
 /// The RSA key that sessions are signed with.
 pub struct SigningKey {
     pair: RsaKeyPair,
+    /// The public half, parsed once: a token is checked at every request.
+    public: ParsedPublicKey,
 }
 
 /// The key cannot be made or read.
@@ -51,7 +53,8 @@ impl SigningKey {
     /// # Errors
     /// Where aws-lc cannot.
     pub fn generate() -> Result<Self, SigningKeyError> {
-        RsaKeyPair::generate(KeySize::Rsa2048).map(|pair| Self { pair }).map_err(|_| SigningKeyError::NotMade)
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| SigningKeyError::NotMade)?;
+        Self::of(pair).ok_or(SigningKeyError::NotMade)
     }
 
     /// Reads a key in PKCS#8 DER.
@@ -59,7 +62,14 @@ impl SigningKey {
     /// # Errors
     /// Where the bytes are none.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, SigningKeyError> {
-        RsaKeyPair::from_pkcs8(der).map(|pair| Self { pair }).map_err(|_| SigningKeyError::Unusable)
+        let pair = RsaKeyPair::from_pkcs8(der).map_err(|_| SigningKeyError::Unusable)?;
+        Self::of(pair).ok_or(SigningKeyError::Unusable)
+    }
+
+    fn of(pair: RsaKeyPair) -> Option<Self> {
+        let public =
+            ParsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref()).ok()?;
+        Some(Self { pair, public })
     }
 
     /// The private key in PKCS#8 DER, to keep it.
@@ -112,10 +122,7 @@ impl SigningKey {
         let (json, signature) = token.split_once(':').ok_or(BadToken)?;
         let json = BASE64.decode(json).map_err(|_| BadToken)?;
         let signature = BASE64.decode(signature).map_err(|_| BadToken)?;
-        let public: &PublicKey = self.pair.public_key();
-        UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, public.as_ref())
-            .verify(&json, &signature)
-            .map_err(|_| BadToken)?;
+        self.public.verify_sig(&json, &signature).map_err(|_| BadToken)?;
         let claims = Claims::read(&json).ok_or(BadToken)?;
         Ok((claims, SessionId(sha256(&json))))
     }
