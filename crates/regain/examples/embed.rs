@@ -31,11 +31,12 @@ use tokio_util::sync::CancellationToken;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let variable = |name, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
-    let port = variable("EMBED_PORT", "9080").parse()?;
+    let port: u16 = variable("EMBED_PORT", "9080").parse().map_err(|error| format!("EMBED_PORT: {error}"))?;
     let relay = variable("EMBED_RELAY", "smtp://localhost:1025");
     let data_path = PathBuf::from(variable("EMBED_DATA", "embed-data"));
 
-    let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], port)))?;
+    let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], port)))
+        .map_err(|error| format!("EMBED_PORT {port} cannot be listened on: {error}"))?;
     let config = configuration(&listener, &relay, data_path)?;
     println!("http://{}", listener.local_addr()?);
 

@@ -124,7 +124,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_made_once_for_its_owner_alone() {
         let data = tempfile::tempdir().unwrap();
-        let (keys, store) = (Keys::open(data.path(), &OsRng).unwrap(), MemoryStore::default());
+        let (keys, store) = (Keys::open(data.path(), true, &OsRng).unwrap(), MemoryStore::default());
         let ensure = || ensure(data.path(), &keys.signing, &store, &OsRng, NOW);
         ensure().await.unwrap();
         let file = path(data.path());
@@ -138,7 +138,7 @@ mod tests {
     #[tokio::test]
     async fn another_token_ends_the_one_before_and_so_does_removing_the_file() {
         let data = tempfile::tempdir().unwrap();
-        let (keys, store) = (Keys::open(data.path(), &OsRng).unwrap(), MemoryStore::default());
+        let (keys, store) = (Keys::open(data.path(), true, &OsRng).unwrap(), MemoryStore::default());
         ensure(data.path(), &keys.signing, &store, &OsRng, NOW).await.unwrap();
         let (file, old) = (path(data.path()), data.path().join("old.json"));
         fs::rename(&file, &old).unwrap();
@@ -154,7 +154,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_that_ros_made_is_taken_over_with_its_key() {
         let data = tempfile::tempdir().unwrap();
-        let keys = Keys::open(data.path(), &OsRng).unwrap();
+        let keys = Keys::open(data.path(), true, &OsRng).unwrap();
         ensure(data.path(), &keys.signing, &MemoryStore::default(), &OsRng, NOW).await.unwrap();
         let fresh = MemoryStore::default();
         ensure(data.path(), &keys.signing, &fresh, &OsRng, NOW).await.unwrap();
@@ -164,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_cannot_be_used_is_left_alone() {
         let data = tempfile::tempdir().unwrap();
-        let (keys, store) = (Keys::open(data.path(), &OsRng).unwrap(), MemoryStore::default());
+        let (keys, store) = (Keys::open(data.path(), true, &OsRng).unwrap(), MemoryStore::default());
         for text in [&b"nonsense"[..], b"{\"ADMIN_TOKEN\":\"a:b\"}", b"\xff"] {
             fs::write(path(data.path()), text).unwrap();
             ensure(data.path(), &keys.signing, &store, &OsRng, NOW).await.unwrap();

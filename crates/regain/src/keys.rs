@@ -54,18 +54,18 @@ pub enum KeysError {
 }
 
 impl Keys {
-    /// Reads the keys under `data_path`, making those that are not there.
+    /// Reads the keys under `data_path`, making those that are not there. `is_new` says that there was no database: then a
+    /// missing key is no loss.
     ///
     /// # Errors
     /// When a file cannot be read or written, or holds no key. A broken key is never replaced: that would end all sessions.
-    pub fn open(data_path: &Path, rng: &dyn Rng) -> Result<Self, KeysError> {
+    pub fn open(data_path: &Path, is_new: bool, rng: &dyn Rng) -> Result<Self, KeysError> {
         let folder = data_path.join("keys");
         let io = |source| KeysError::Io { path: folder.clone(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(io)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).map_err(io)?;
-        let is_first_start = FILES.iter().all(|name| !folder.join(name).exists());
         let warn_of = |name: &str, what: &'static str| {
-            if !is_first_start && !folder.join(name).exists() {
+            if !is_new && !folder.join(name).exists() {
                 tracing::warn!(key = name, "a key is gone and made anew: {what}");
             }
         };
@@ -186,8 +186,8 @@ mod tests {
     #[test]
     fn keys_are_made_once_and_found_again() {
         let data = tempfile::tempdir().unwrap();
-        let first = Keys::open(data.path(), &OsRng).unwrap();
-        let second = Keys::open(data.path(), &OsRng).unwrap();
+        let first = Keys::open(data.path(), true, &OsRng).unwrap();
+        let second = Keys::open(data.path(), true, &OsRng).unwrap();
         assert_eq!(first.token.id(), second.token.id());
         assert_eq!(first.signing.public_key().unwrap(), second.signing.public_key().unwrap());
         for (file, mode) in
@@ -215,7 +215,7 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         assert_eq!(Keys::look(data.path()).unwrap().len(), 2);
         assert!(!data.path().join("keys").exists());
-        Keys::open(data.path(), &OsRng).unwrap();
+        Keys::open(data.path(), true, &OsRng).unwrap();
         assert!(Keys::look(data.path()).unwrap().is_empty());
         fs::remove_file(data.path().join("keys/token.key")).unwrap();
         assert_eq!(Keys::look(data.path()).unwrap(), [data.path().join("keys/token.key")]);
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn openssl_reads_what_is_written() {
         let data = tempfile::tempdir().unwrap();
-        Keys::open(data.path(), &OsRng).unwrap();
+        Keys::open(data.path(), true, &OsRng).unwrap();
         let public = std::process::Command::new("openssl")
             .args(["pkey", "-pubout", "-in"])
             .arg(data.path().join("keys/auth.key"))
@@ -240,10 +240,10 @@ mod tests {
     fn a_broken_key_is_named_and_left_alone() {
         for file in ["auth.key", "token.key"] {
             let data = tempfile::tempdir().unwrap();
-            Keys::open(data.path(), &OsRng).unwrap();
+            Keys::open(data.path(), true, &OsRng).unwrap();
             let path = data.path().join("keys").join(file);
             fs::write(&path, "nonsense").unwrap();
-            let error = Keys::open(data.path(), &OsRng).err().unwrap().to_string();
+            let error = Keys::open(data.path(), true, &OsRng).err().unwrap().to_string();
             assert!(error.contains(file), "{error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), "nonsense");
             assert!(Keys::look(data.path()).is_err());

@@ -28,7 +28,7 @@ const DATA_PATH: &str = "regain-data";
     (to see your own texts in the mailbox)"
 )]
 pub(crate) struct Dev {
-    /// A configuration to try, TOML or JSON by its ending [default: none]
+    /// A configuration to try, TOML, YAML or JSON by its ending [default: none]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

@@ -47,7 +47,7 @@ impl AdminToken {
             if let Some(path) = missing.first() {
                 bail!("{} is not there: `regain serve` makes it at its next start", path.display());
             }
-            let keys = KeyFiles::open(&config.data_path, &OsRng)?;
+            let keys = KeyFiles::open(&config.data_path, false, &OsRng)?;
             let now = SystemClock::start().now();
             admin_token::reissue(&config.data_path, &keys.signing, store, &OsRng, now).await?;
             let path = admin_token::path(&config.data_path);

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use regain::Delivery;
 
+use super::check::relay::is_example;
 use crate::privacy::{Exposed, exposed};
 use crate::settings::ConfigFile;
 use crate::{logging, running};
@@ -31,6 +32,9 @@ impl Serve {
         }
         for Exposed::Writable(text) | Exposed::Readable(text) in exposed(&config, self.config.path()) {
             tracing::warn!("{text}");
+        }
+        if config.email().is_some_and(|email| is_example(email.connection.host())) {
+            tracing::warn!("connectionString is still the example, so mails wait: write your relay into it");
         }
         if config.email().is_none() {
             tracing::warn!(

@@ -124,6 +124,7 @@ impl Regain {
     ) -> Result<Self, StartError> {
         let composer = letterhead::composer(config).map_err(StartError::Templates)?;
         let lock = DataLock::acquire(&config.data_path)?;
+        let is_new = !database_path(config).exists();
         let store = Arc::new(SqliteStore::open(&database_path(config), database)?);
         // Whoever holds the lock is alone: a claim from before can only be a dead process's.
         let freed = store.free_all_claims().await?;
@@ -131,7 +132,7 @@ impl Regain {
             tracing::info!(freed, "letters that a process had claimed when it ended are tried again");
         }
         let rng: Arc<dyn Rng> = Arc::new(OsRng);
-        let keys = Keys::open(&config.data_path, &*rng)?;
+        let keys = Keys::open(&config.data_path, is_new, &*rng)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         if config.write_admin_token_to_json {
             admin_token::ensure(&config.data_path, &keys.signing, &*store, &*rng, clock.now()).await?;

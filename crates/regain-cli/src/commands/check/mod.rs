@@ -3,7 +3,7 @@
 //! Works beside a running server: it takes no lock, makes no database and no key, and sends no mail.
 
 mod data;
-mod relay;
+pub(super) mod relay;
 
 use std::process::ExitCode;
 

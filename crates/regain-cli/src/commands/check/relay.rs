@@ -39,7 +39,7 @@ pub(super) async fn findings(config: &Config) -> Option<Finding> {
 }
 
 /// Whether a domain is one of those that documentation uses (RFC 2606).
-pub(super) fn is_example(domain: &str) -> bool {
+pub(in crate::commands) fn is_example(domain: &str) -> bool {
     ["example.com", "example.org", "example.net"].iter().any(|example| {
         domain.strip_suffix(example).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     })

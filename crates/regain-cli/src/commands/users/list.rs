@@ -8,6 +8,7 @@ use regain_core::store::AccountFilter;
 use super::target::{Target, find};
 use super::view::Form;
 use crate::commands::database::on_store;
+use crate::output::complain;
 use crate::settings::ConfigFile;
 
 /// List accounts in the order of their names.
@@ -66,7 +67,11 @@ impl List {
                 is_confirmed: self.unconfirmed.then_some(false),
                 limit: usize::from(self.limit),
             };
-            self.form.list(&store.accounts(filter).await?)
+            let accounts = store.accounts(filter).await?;
+            if let Some(last) = accounts.last().filter(|_| accounts.len() == usize::from(self.limit)) {
+                complain(&format!("regain: there may be more: go on with --after {}", last.id));
+            }
+            self.form.list(&accounts)
         })
     }
 }

@@ -14,6 +14,12 @@ const SYNC: &str =
     "belongs to a part of ROS that Regain does not have, the synchronisation of Realms; leave it out";
 const LIFETIMES: &str = "is not a setting of Regain: only refreshTokenTtl is; leave it out";
 
+const CODE: &str =
+    "is code of your own in ROS; merge Regain into a program of yours instead, and leave it out";
+const NO_ADMIN: &str = "is not a setting of Regain: make an administrator with `regain users create NAME --admin`, and leave it out";
+const ENTRY: &str = "belongs to the entry of type \"password\" in authProviders";
+const EMAIL: &str = "belongs to emailHandlerConfig, in the entry of type \"password\" in authProviders";
+
 /// At the top of the configuration.
 pub(super) const TOP: Advice = &[
     ("accessTokenTtl", LIFETIMES),
@@ -26,8 +32,15 @@ pub(super) const TOP: Advice = &[
     ("jsonBodyLimit", "is not a setting of Regain: a body may have 102,400 bytes; leave it out"),
     ("privateKeyPath", KEYS),
     ("publicKeyPath", KEYS),
+    ("autoKeyGenBits", KEYS),
     ("logger", LOGS),
     ("logLevel", LOGS),
+    ("loglevel", LOGS),
+    ("logfile", LOGS),
+    ("statsSink", "is not a setting of Regain: adminAddress serves metrics for Prometheus; leave it out"),
+    ("middlewares", CODE),
+    ("services", CODE),
+    ("defaultProviders", "is not a setting of Regain: list what there is in authProviders; leave it out"),
     ("https", TLS),
     ("httpsAddress", TLS),
     ("httpsPort", TLS),
@@ -37,17 +50,26 @@ pub(super) const TOP: Advice = &[
     ("enableLogCompaction", SYNC),
     ("maxDownloadSize", SYNC),
     ("featureToken", SYNC),
+    ("discovery", SYNC),
+    ("realmsEncryptionKey", SYNC),
     ("graphQLServiceConfigOverride", SYNC),
     ("permissionServiceConfigOverride", SYNC),
-    ("emailHandlerConfig", "belongs to the entry of type \"password\" in authProviders"),
+    ("emailHandlerConfig", ENTRY),
+    ("autoCreateAdminUser", NO_ADMIN),
+    ("saltLength", OWN_HASHES),
+    ("iterations", OWN_HASHES),
+    ("keyLength", OWN_HASHES),
+    ("digest", OWN_HASHES),
+    ("connectionString", EMAIL),
+    ("from", EMAIL),
+    ("baseUrl", EMAIL),
+    ("resetActionConfig", EMAIL),
+    ("confirmActionConfig", EMAIL),
 ];
 
 /// In an entry of `authProviders`.
 pub(super) const PROVIDER: Advice = &[
-    (
-        "autoCreateAdminUser",
-        "is not a setting of Regain: make an administrator with `regain users create NAME --admin`, and leave it out",
-    ),
+    ("autoCreateAdminUser", NO_ADMIN),
     ("saltLength", OWN_HASHES),
     ("iterations", OWN_HASHES),
     ("keyLength", OWN_HASHES),

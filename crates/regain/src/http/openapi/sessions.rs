@@ -30,7 +30,7 @@ fn sign_in(policy: &Policy) -> Route {
         about: "With the provider `password`: registers where `register` is true, signs in where it is false or null; \
                 where it is left out, signs in whom it knows and registers whom it does not. Registering signs in, \
                 and mails a link that confirms the address where the name is one. A name that is taken is refused \
-                as a wrong password is, so that nobody learns who has an account.\n\n\
+                as a wrong password is.\n\n\
                 With the provider `realm`: answers a user token for the session in `data`.",
     };
     let (name, word) = (samples::NAME, samples::PASSWORD);
@@ -92,7 +92,7 @@ fn sign_in(policy: &Policy) -> Route {
         )
         .problem(
             "unconfirmed",
-            "The address must be confirmed first (`requireConfirmation`)",
+            "The address must be confirmed first (`requireEmailConfirmation`)",
             SignInError::MustConfirm,
         )
         .problem("notTraded", "The session to trade does not hold", TradeError::Denied)
