@@ -11,7 +11,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::{load, servers};
+use crate::common::load;
+use crate::servers;
 
 const REQUESTS: usize = 400;
 const EVERY: Duration = Duration::from_millis(50);
@@ -45,7 +46,7 @@ async fn measure() -> Result<Vec<Duration>> {
     let regain = Regain::open(&config, Delivery::Relay).await?;
     let service = regain.service();
     for i in 0..REQUESTS {
-        let name = service.name(&format!("u{i:016x}@example.org"))?;
+        let name = service.name(&load::name(i as u64))?;
         let id = regain_core::AccountId::random(&regain_core::OsRng)?;
         let password = regain_core::PasswordHash::from_stored("none");
         let account = regain_core::account::NewAccount { id, name, password };

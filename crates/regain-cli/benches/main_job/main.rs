@@ -5,17 +5,19 @@
 
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod latency;
-mod load;
-mod report;
 mod servers;
 
 use std::time::Duration;
 
 use anyhow::Result;
 
-use report::Table;
-use servers::{Kind, Server};
+use common::load;
+use common::program::PROGRAM;
+use common::report::Table;
+use servers::Kind;
 
 /// Rounds of the comparison, seconds a run, connections.
 const ROUNDS: usize = 5;
@@ -27,7 +29,7 @@ fn main() -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", kind, directory] => servers::serve(Kind::of(kind)?, directory.as_ref()),
         ["load", port, connections, seconds] => {
-            load::run(port.parse()?, connections.parse()?, seconds.parse()?)
+            load::run(port.parse()?, connections.parse()?, seconds.parse()?, &load::resets())
         }
         ["size"] => size(),
         ["latency"] => latency::run(),
@@ -46,12 +48,11 @@ fn requests() -> Result<()> {
     println!("\n## Accepted reset requests a second ({ROUNDS} rounds of {} s a run)\n", RUN.as_secs());
     let kinds = [Kind::Null, Kind::Grouped, Kind::GroupedWithCourier, Kind::Single];
     for connections in CONNECTIONS {
-        let mut table = Table::new(kinds.map(Kind::name));
+        let mut table = Table::new("per second", kinds.map(Kind::name));
         for _ in 0..ROUNDS {
             let mut round = Vec::new();
             for kind in kinds {
-                let server = Server::start(kind)?;
-                round.push(server.load(connections, RUN)?);
+                round.push(kind.measure(connections, RUN)?);
             }
             table.add(round);
         }
@@ -63,9 +64,8 @@ fn requests() -> Result<()> {
 /// What the program weighs: its file, its memory at rest, its time from start to ready.
 fn size() -> Result<()> {
     println!("\n## The program\n");
-    let binary = env!("CARGO_BIN_EXE_regain");
-    println!("size of the binary: {:.1} MiB", std::fs::metadata(binary)?.len() as f64 / (1 << 20) as f64);
-    let weight = servers::weigh(binary)?;
+    println!("size of the binary: {:.1} MiB", std::fs::metadata(PROGRAM)?.len() as f64 / (1 << 20) as f64);
+    let weight = servers::weigh()?;
     println!("first start to ready (keys made): {} ms", weight.first_start.as_millis());
     println!(
         "later starts to ready (median of {}): {} ms",
