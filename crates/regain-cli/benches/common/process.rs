@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// A process that serves on a port. Ends when it is dropped.
 pub(crate) struct Serving {
@@ -36,9 +36,10 @@ impl Serving {
             .args(requests)
             .stderr(Stdio::inherit())
             .output()?;
+        ensure!(output.status.success(), "the load ended with {}", output.status);
         let text = String::from_utf8(output.stdout)?;
         let mut numbers = text.split_whitespace().map(str::parse::<f64>);
-        let (answered, took) = numbers.next().zip(numbers.next()).context("the load failed")?;
+        let (answered, took) = numbers.next().zip(numbers.next()).context("the load says nothing")?;
         Ok(answered? / took? * 1e6)
     }
 }
