@@ -1,0 +1,185 @@
+//! Stories of the courier: relays at fault, refused recipients, deadlines, mailers that panic.
+
+use super::*;
+
+#[tokio::test]
+async fn a_relays_fault_costs_no_attempt_and_one_probe_goes_first() {
+    let desk = desk();
+    for i in 0..5 {
+        desk.register(&format!("a{i}@example.org"), OLD).await.unwrap();
+    }
+    for _ in 0..2 {
+        desk.mailer.fail_next(DeliveryError::Relay { reason: "auth: 535".to_owned(), permanent: true });
+    }
+    let Claimed::Letters(_, letters) = desk.courier.claim(1, 0).await.unwrap() else {
+        panic!("letters are due")
+    };
+    let settlement = desk.courier.attempt(&letters[0]).await.unwrap().unwrap();
+    assert!(desk.courier.settle(&settlement).await.unwrap());
+    assert!(desk.courier.relay_fault().unwrap().contains("535"));
+    assert!(matches!(desk.courier.claim(10, 0).await.unwrap(), Claimed::Resting(Some(_))));
+    desk.advance(SECOND * 5);
+    assert!(
+        matches!(desk.courier.claim(10, 1).await.unwrap(), Claimed::Resting(None)),
+        "not while one is under way"
+    );
+    assert_eq!(desk.courier.step(10).await.unwrap(), 1, "one probe, which fails too");
+    assert_eq!(desk.mailer.attempted().len(), 2);
+    desk.advance(MINUTE);
+    desk.deliver().await;
+    assert_eq!(desk.mailer.accepted().len(), 5);
+    assert!(desk.courier.relay_fault().is_none());
+    let filter = LetterFilter { state: Some(LetterState::Sent), purpose: None, before: None, limit: 10 };
+    let letters = desk.service.store.letters(filter).await.unwrap();
+    assert!(letters.iter().all(|l| l.attempts == 1), "no letter was charged for the relay");
+}
+
+/// A relay that is at fault whenever it gets a mail to Ann, or refuses some domains by policy, and takes all others.
+#[derive(Default)]
+struct Dislikes {
+    refused_domains: Vec<&'static str>,
+    accepted: std::sync::Mutex<Vec<String>>,
+}
+
+#[async_trait::async_trait]
+impl crate::mailer::Mailer for Dislikes {
+    async fn deliver(&self, parcel: crate::Parcel) -> Result<crate::Receipt, DeliveryError> {
+        if parcel.to.as_str() == ANN {
+            return Err(DeliveryError::Relay { reason: "data: 554".to_owned(), permanent: true });
+        }
+        if self.refused_domains.contains(&parcel.to.domain()) {
+            let (reason, kind) = ("rcpt: 550 5.7.1".to_owned(), LaterKind::Policy);
+            return Err(DeliveryError::Later { reason, reply: None, kind });
+        }
+        self.accepted.lock().unwrap().push(parcel.to.as_str().to_owned());
+        Ok(crate::Receipt { reply: "250 taken".to_owned() })
+    }
+}
+
+#[tokio::test]
+async fn a_letter_at_which_the_relay_fails_does_not_hold_up_the_others() {
+    let desk = desk();
+    let relay = Arc::new(Dislikes::default());
+    let courier = Courier::new(desk.service.clone(), relay.clone());
+    desk.register(ANN, OLD).await.unwrap();
+    for i in 0..5 {
+        desk.advance(SECOND);
+        desk.register(&format!("a{i}@example.org"), OLD).await.unwrap();
+    }
+    for _ in 0..20 {
+        desk.advance(SECOND);
+        while courier.step(1).await.unwrap() > 0 {}
+    }
+    assert_eq!(relay.accepted.lock().unwrap().len(), 5);
+    desk.register("later@example.org", OLD).await.unwrap();
+    assert_eq!(
+        courier.step(10).await.unwrap(),
+        1,
+        "the relay is open, and the letter that it dislikes waits"
+    );
+    let filter = LetterFilter { state: Some(LetterState::Waiting), purpose: None, before: None, limit: 10 };
+    let waiting = desk.service.store.letters(filter).await.unwrap();
+    assert!(waiting.len() == 1 && waiting[0].attempts >= 1, "in the end it was charged");
+}
+
+#[tokio::test]
+async fn domains_that_are_refused_do_not_hold_up_the_others() {
+    let desk = desk();
+    let refused_domains = vec!["b0.org", "b1.org", "b2.org", "b3.org", "b4.org", "b5.org"];
+    let relay = Arc::new(Dislikes { refused_domains: refused_domains.clone(), ..Dislikes::default() });
+    let courier = Courier::new(desk.service.clone(), relay.clone());
+    for domain in refused_domains {
+        desk.register(&format!("x@{domain}"), OLD).await.unwrap();
+        desk.advance(SECOND);
+        while courier.step(10).await.unwrap() > 0 {}
+    }
+    assert!(courier.relay_fault().is_some());
+    for i in 0..5 {
+        desk.register(&format!("a{i}@example.org"), OLD).await.unwrap();
+    }
+    for _ in 0..60 {
+        desk.advance(SECOND);
+        while courier.step(10).await.unwrap() > 0 {}
+    }
+    assert_eq!(relay.accepted.lock().unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn a_refused_recipient_is_dead_at_once_and_its_neighbours_go_on() {
+    let desk = desk();
+    let no_such_user =
+        DeliveryError::Never { reason: "rcpt: 550".to_owned(), reply: Some("550 5.1.1".to_owned()) };
+    desk.mailer.fail_next(no_such_user);
+    desk.register(ANN, OLD).await.unwrap();
+    desk.register("bob@example.org", OLD).await.unwrap();
+    desk.deliver().await;
+    let mut seen = states(&desk, Purpose::Confirm).await;
+    seen.sort_by_key(|s| s.as_str());
+    assert_eq!(seen, [LetterState::Dead, LetterState::Sent]);
+    assert_eq!(desk.mailer.attempted().len(), 2);
+}
+
+#[tokio::test]
+async fn a_letter_expires_when_no_attempt_can_start_in_time() {
+    let desk = desk();
+    desk.register(ANN, OLD).await.unwrap();
+    desk.deliver().await;
+    desk.ask_reset(ANN).await.unwrap();
+    let busy =
+        || DeliveryError::Later { reason: "rcpt: 451".to_owned(), reply: None, kind: LaterKind::Greylisted };
+    for _ in 0..200 {
+        desk.mailer.fail_next(busy());
+    }
+    for _ in 0..70 {
+        desk.deliver().await;
+        desk.advance(MINUTE);
+    }
+    assert_eq!(states(&desk, Purpose::Reset).await, [LetterState::Expired]);
+    desk.ask_reset(ANN).await.unwrap();
+    assert_eq!(
+        states(&desk, Purpose::Reset).await[0],
+        LetterState::Waiting,
+        "and the owner may ask again at once"
+    );
+}
+
+#[tokio::test]
+async fn a_mailer_that_panics_costs_that_letter_alone() {
+    struct Panics(ScriptedMailer);
+    #[async_trait::async_trait]
+    impl crate::mailer::Mailer for Panics {
+        async fn deliver(&self, parcel: crate::Parcel) -> Result<crate::Receipt, DeliveryError> {
+            assert!(parcel.to.as_str() != ANN, "poison");
+            self.0.deliver(parcel).await
+        }
+    }
+    let desk = desk();
+    let mailer = Arc::new(Panics(ScriptedMailer::default()));
+    let courier = Courier::new(desk.service.clone(), mailer.clone());
+    desk.register(ANN, OLD).await.unwrap();
+    desk.advance(SECOND);
+    desk.register("bob@example.org", OLD).await.unwrap();
+    assert_eq!(courier.step(10).await.unwrap(), 2);
+    assert_eq!(mailer.0.accepted().len(), 1);
+    assert_eq!(states(&desk, Purpose::Confirm).await, [LetterState::Sent, LetterState::Dead]);
+}
+
+#[tokio::test]
+async fn a_letter_that_waited_past_its_deadline_under_a_claim_is_not_attempted() {
+    let desk = desk();
+    desk.register(ANN, OLD).await.unwrap();
+    desk.deliver().await;
+    desk.ask_reset(ANN).await.unwrap();
+    let Claimed::Letters(claim, letters) = desk.courier.claim(1, 0).await.unwrap() else {
+        panic!("a letter is due")
+    };
+    for _ in 0..300 {
+        desk.advance(LEASE / 2);
+        assert_eq!(desk.courier.renew(claim).await.unwrap(), 1);
+    }
+    let settlement = desk.courier.attempt(&letters[0]).await.unwrap().unwrap();
+    assert!(desk.courier.settle(&settlement).await.unwrap());
+    desk.deliver().await;
+    assert_eq!(states(&desk, Purpose::Reset).await, [LetterState::Expired]);
+    assert!(desk.mails(Purpose::Reset).is_empty());
+}
