@@ -85,6 +85,9 @@ fn accounts_are_made_shown_and_listed_and_nothing_shows_a_name_or_a_hash() {
     assert_eq!(names(&list(&place, &["--disabled"])), ["c…@example.org"]);
     assert_eq!(names(&list(&place, &["--unconfirmed"])), ["b…@example.org", "c…@example.org"]);
     assert_eq!(names(&list(&place, &["--limit", "1"])), ["a…@example.org"]);
+    let cut = users(&place, &["list", "--limit", "1"]);
+    assert!(cut.stderr.contains("there may be more: go on with --after"), "{cut:?}");
+    assert_eq!(users(&place, &["list"]).stderr, "");
     assert_eq!(names(&list(&place, &["--after", "a", "--limit", "1"])), ["b…@example.org"]);
     assert_eq!(names(&list(&place, &["--after", "bob@example.org"])), ["c…@example.org"]);
     let ann = shown(&place, "Ann@Example.org");
@@ -234,6 +237,15 @@ fn an_account_is_never_guessed() {
     assert_eq!(shown(&place, "z")["provider"], "realm");
     assert!(users(&place, &["show", "z", "--by-id"]).wrong().contains("no account of this id"));
     assert!(set_password(&place, "z", PASSWORD).wrong().contains("provider realm"));
+}
+
+#[test]
+fn an_administrators_token_that_nobody_takes_is_not_made() {
+    let place = Place::with_relay("smtp://localhost");
+    drop(place.start(&["serve"], &[]));
+    let off = [("REGAIN_WRITE_ADMIN_TOKEN_TO_JSON", "false")];
+    let told = place.run_with(&["keys", "admin-token"], &off, "").wrong();
+    assert!(told.contains("writeAdminTokenToJson is false"), "{told}");
 }
 
 #[test]
