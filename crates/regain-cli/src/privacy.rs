@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use regain::Config;
+use regain_smtp::Settings;
 
 /// Something that is open to others, as a sentence with what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(crate) fn exposed(config: &Config, file: Option<&Path>) -> Vec<Exposed> {
         exposed.extend(look(data.join(name), true));
     }
     if let Some(file) = file {
-        let has_secret = config.email().is_some_and(|email| email.connection.has_password());
+        let has_secret = config.email().is_some_and(|email| email.relays.iter().any(Settings::has_password));
         exposed.extend(look(file.to_owned(), has_secret));
     }
     exposed

@@ -33,7 +33,7 @@ impl Serve {
         for Exposed::Writable(text) | Exposed::Readable(text) in exposed(&config, self.config.path()) {
             tracing::warn!("{text}");
         }
-        if config.email().is_some_and(|email| is_example(email.connection.host())) {
+        if config.email().is_some_and(|email| email.relays.iter().any(|relay| is_example(relay.host()))) {
             tracing::warn!("connectionString is still the example, so mails wait: write your relay into it");
         }
         if config.email().is_none() {

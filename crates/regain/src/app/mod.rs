@@ -251,9 +251,10 @@ fn outlet(
             Outlet { mailer, pool: None, concurrency: 4 }
         }
         Delivery::Relay => {
-            let pool = Pool::start(email.connection.clone(), Deadlines::default(), TrustRoots::System)?;
+            let Some(relay) = email.relays.first() else { return Ok(None) };
+            let pool = Pool::start(relay.clone(), Deadlines::default(), TrustRoots::System)?;
             let mailer = Arc::new(SmtpMailer::new(composer, pool.clone()));
-            Outlet { mailer, pool: Some(pool), concurrency: email.connection.max_connections() }
+            Outlet { mailer, pool: Some(pool), concurrency: relay.max_connections() }
         }
     };
     Ok(Some(outlet))

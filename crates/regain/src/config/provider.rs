@@ -18,8 +18,8 @@ pub struct PasswordAuthProvider {
 pub struct EmailHandlerConfig {
     /// The value of `%BASE_URL%`; without it, `publicUrl` is.
     pub base_url: Option<BaseUrl>,
-    /// The relay, from `connectionString`.
-    pub connection: Settings,
+    /// The relays in order, from `connectionString`: the first takes the mail, the next ones while it is at fault.
+    pub relays: Vec<Settings>,
     /// Whom the mails are from.
     pub from: Sender,
     /// The mail with the link that resets a password.
@@ -34,10 +34,10 @@ pub struct EmailHandlerConfig {
 
 impl EmailHandlerConfig {
     /// Mail by this relay and from this sender, all else as by default.
-    pub fn new(connection: Settings, from: Sender) -> Self {
+    pub fn new(relay: Settings, from: Sender) -> Self {
         Self {
             base_url: None,
-            connection,
+            relays: vec![relay],
             from,
             reset_action_config: ActionConfig::default(),
             confirm_action_config: ActionConfig::default(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use regain_smtp::{Mailbox, Sender};
+use regain_smtp::{Mailbox, Sender, Settings};
 
 use super::provider::{ActionConfig, EmailHandlerConfig, TextAt};
 use super::{Config, span};
@@ -55,7 +55,10 @@ pub fn show(config: &Config) -> String {
 fn handler(out: &mut Toml, email: &EmailHandlerConfig) {
     out.header("[authProviders.emailHandlerConfig]");
     out.optional("baseUrl", email.base_url.as_ref());
-    out.text("connectionString", &email.connection.redacted());
+    match email.relays.as_slice() {
+        [relay] => out.text("connectionString", &relay.redacted()),
+        relays => out.list("connectionString", relays.iter().map(Settings::redacted)),
+    }
     out.text("from", &sender(&email.from));
     out.plain("allowInsecureBaseUrl", email.allow_insecure_base_url);
     action(out, "resetActionConfig", &email.reset_action_config);

@@ -13,29 +13,36 @@ const SUBJECT: &str = "relay";
 /// Long enough for a slow relay; an operator is watching.
 const GREETING: Duration = Duration::from_secs(15);
 
-/// Connects, says EHLO, changes to TLS, logs in, says QUIT.
-pub(super) async fn findings(config: &Config) -> Option<Finding> {
-    let settings = &config.email()?.connection;
+/// Connects to each relay, says EHLO, changes to TLS, logs in, says QUIT.
+pub(super) async fn findings(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for relay in config.email().map_or(&[][..], |email| &email.relays) {
+        findings.push(finding(relay).await);
+    }
+    findings
+}
+
+async fn finding(settings: &Settings) -> Finding {
     let relay = settings.redacted();
     if is_example(settings.host()) {
         let text = format!("{relay} is still the example: write your relay into connectionString");
-        return Some(Finding::problem(SUBJECT, text));
+        return Finding::problem(SUBJECT, text);
     }
     let deadlines = Deadlines { greeting: GREETING, ..Deadlines::default() };
     let pool = match Pool::start(settings.clone(), deadlines, TrustRoots::System) {
         Ok(pool) => pool,
-        Err(error) => return Some(Finding::problem(SUBJECT, format!("{relay}: {error}"))),
+        Err(error) => return Finding::problem(SUBJECT, format!("{relay}: {error}")),
     };
     let outcome = pool.check().await;
     pool.close(Duration::from_secs(1)).await;
-    Some(match outcome {
+    match outcome {
         Ok(()) if settings.user().is_some() => Finding::ok(SUBJECT, format!("{relay}: the login works")),
         Ok(()) => Finding::ok(SUBJECT, format!("{relay}: it answers; no login is set")),
         Err(error) => {
             let cause = likely_cause(&error, settings);
             Finding::problem(SUBJECT, format!("{relay}: {error}. {cause}"))
         }
-    })
+    }
 }
 
 /// Whether a domain is one of those that documentation uses (RFC 2606).

@@ -10,6 +10,9 @@ use super::super::reader::{Found, Section};
 use super::{boolean, ros};
 use crate::mail::{Part, Rules, Template};
 
+/// More than this is a mistake.
+const MOST_RELAYS: usize = 8;
+
 const INSECURE: &str = "is http: beyond this machine, so the links in mails could be read on their way; \
                         write https:, or set allowInsecureBaseUrl to true in emailHandlerConfig";
 
@@ -62,7 +65,7 @@ fn handler(
         "connectionString",
         "write for example \"smtps://user:password@smtp.example.com\"",
     );
-    let connection = connection.and_then(|found| found.parse(relay));
+    let relays = connection.and_then(|found| relays(&found));
     let from =
         required(&mut section, "from", "write whom the mails are from, for example \"sender@example.com\"");
     let from = from.and_then(|found| found.parse(Sender::parse));
@@ -93,12 +96,44 @@ fn handler(
     section.finish();
     Some(EmailHandlerConfig {
         base_url,
+        relays: relays?,
+        from: from?,
         reset_action_config,
         confirm_action_config,
         changed_action_config,
         allow_insecure_base_url: allow_insecure,
-        ..EmailHandlerConfig::new(connection?, from?)
     })
+}
+
+/// One relay, or several in order, of which none is named twice.
+fn relays(found: &Found<'_>) -> Option<Vec<Settings>> {
+    if !found.is_list() {
+        return Some(vec![found.parse(relay)?]);
+    }
+    let items = found.items()?;
+    if items.is_empty() || items.len() > MOST_RELAYS {
+        found.mistake(format!("must be a relay, or a list of 1 to {MOST_RELAYS} relays in order"));
+        return None;
+    }
+    let mut relays: Vec<Settings> = Vec::new();
+    let mut is_good = true;
+    for item in items {
+        match item.parse(relay) {
+            Some(read) if relays.iter().any(|other| is_same(other, &read)) => {
+                item.mistake("is in the list already; a relay that fails is not tried again at once");
+                is_good = false;
+            }
+            Some(read) => relays.push(read),
+            None => is_good = false,
+        }
+    }
+    is_good.then_some(relays)
+}
+
+/// The same server with the same login.
+fn is_same(one: &Settings, other: &Settings) -> bool {
+    let key = |relay: &Settings| (relay.host().to_owned(), relay.port(), relay.user().map(str::to_owned));
+    key(one) == key(other)
 }
 
 /// A relay that can be logged in to, if a login is asked for.

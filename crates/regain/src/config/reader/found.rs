@@ -75,6 +75,15 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// Whether this is a list, rather than one value or a table.
+    pub(in super::super) fn is_list(&self) -> bool {
+        match self.raw {
+            Raw::Node(node) => matches!(node.value, Value::Array(_)),
+            Raw::Implied => true,
+            Raw::Spelled(_) => false,
+        }
+    }
+
     /// Records what is wrong with this value; the reason reads on after the key and quotes no value.
     pub(in super::super) fn mistake(&self, reason: impl Into<String>) {
         self.context.add(Mistake::new(self.place.clone(), self.path.shown.clone(), reason));

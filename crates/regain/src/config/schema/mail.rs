@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::values::{boolean, object, required, text as text_of};
+use super::values::{boolean, object, one_or_more, required, text as text_of};
 
 /// `authProviders`.
 pub(super) fn providers() -> Value {
@@ -31,10 +31,11 @@ fn handler() -> Value {
                 "^[A-Za-z][A-Za-z0-9+.-]*://",
                 None
             ),
-            "connectionString": text_of(
-                "The relay: smtp://user:password@host (TLS by STARTTLS) or smtps://user:password@host.",
+            "connectionString": one_or_more(
+                "The relay: smtp://user:password@host (TLS by STARTTLS) or smtps://user:password@host. Or a list of \
+                 relays in order: the first takes the mail, the next ones while it is at fault.",
                 "^[Ss][Mm][Tt][Pp][Ss]?:",
-                None
+                8
             ),
             "from": text_of(
                 "Whom the mails are from: sender@server.com, or \"Sender Name\" sender@server.com.", "@", None

@@ -49,6 +49,13 @@ pub(super) fn texts(description: &str, pattern: &str) -> Value {
     with(json!({ "description": description, "type": "array", "items": item }), "default", json!([]))
 }
 
+/// A text of this pattern, or a list of up to `most` of them.
+pub(super) fn one_or_more(description: &str, pattern: &str, most: usize) -> Value {
+    let one = json!({ "type": "string", "pattern": or_variable(pattern) });
+    let list = json!({ "type": "array", "items": one, "minItems": 1, "maxItems": most });
+    json!({ "description": description, "anyOf": [one, list] })
+}
+
 /// `true` or `false`.
 pub(super) fn boolean(description: &str, default: bool) -> Value {
     any_of(description, &[json!({ "type": "boolean" })], json!(default))

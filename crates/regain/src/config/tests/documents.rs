@@ -22,7 +22,7 @@ fn known_keys() -> Vec<String> {
 #[test]
 fn the_example_loads_as_it_is() {
     let config = toml(EXAMPLE);
-    assert_eq!(config.email().unwrap().connection.host(), "smtp.example.com");
+    assert_eq!(config.email().unwrap().relays[0].host(), "smtp.example.com");
     assert_eq!(config.warnings(), Vec::<&str>::new());
 }
 

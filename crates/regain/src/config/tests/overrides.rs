@@ -97,7 +97,7 @@ fn an_unknown_variable_is_refused_with_a_suggestion() {
 fn a_name_in_a_string_takes_the_environments_value() {
     let text = MAIL.replace("hunter2", "%%REGAIN_SMTP_PASSWORD%%");
     let config = toml_with(&text, &[("REGAIN_SMTP_PASSWORD", "p%40ss")]).unwrap();
-    assert_eq!(config.email().unwrap().connection.expose_password(), Some("p@ss"));
+    assert_eq!(config.email().unwrap().relays[0].expose_password(), Some("p@ss"));
     let missing = mistake(&text);
     assert!(missing.contains("connectionString: names %%REGAIN_SMTP_PASSWORD%%, but the environment has no"));
     assert_eq!(toml_with("port = '%%PORT%%'", &[("PORT", "81")]).unwrap().port, 81);

@@ -113,7 +113,7 @@ fn what_is_shown_loads_to_the_same_settings() {
 #[test]
 fn neither_what_is_shown_nor_debug_output_has_the_password() {
     let config = toml(MAIL);
-    assert_eq!(config.email().unwrap().connection.expose_password(), Some("hunter2"));
+    assert_eq!(config.email().unwrap().relays[0].expose_password(), Some("hunter2"));
     assert!(show(&config).contains("smtp://user:***@smtp.example.com"), "{}", show(&config));
     assert!(!show(&config).contains("hunter2") && !format!("{config:?}").contains("hunter2"));
 }
@@ -149,4 +149,33 @@ fn what_deserves_a_second_look_is_a_warning() {
     assert!(warnings(&MAIL.replace("publicUrl", "#")).contains("this machine only"));
     let insecure = format!("{MAIL}\nbaseUrl = 'http://x.org'\nallowInsecureBaseUrl = true");
     assert!(warnings(&insecure).contains("http:"));
+}
+
+#[test]
+fn relays_are_a_list_in_order() {
+    let list = "[\"smtp://user:hunter2@a.example.com\", 'smtps://b.example.com']";
+    let text = MAIL.replace("\"smtp://user:hunter2@smtp.example.com\"", list);
+    let config = toml(&text);
+    let hosts = |config: &Config| -> Vec<String> {
+        config.email().unwrap().relays.iter().map(|relay| relay.host().to_owned()).collect()
+    };
+    assert_eq!(hosts(&config), ["a.example.com", "b.example.com"]);
+    assert!(!show(&config).contains("hunter2"));
+    assert_eq!(hosts(&toml(&show(&config))), hosts(&config));
+    let key = "REGAIN_AUTH_PROVIDERS__0__EMAIL_HANDLER_CONFIG__CONNECTION_STRING";
+    let replaced = toml_with(&text, &[(&format!("{key}__1"), "smtp://c.example.com")]).unwrap();
+    assert_eq!(hosts(&replaced), ["a.example.com", "c.example.com"]);
+    let single = toml_with(&text, &[(key, "smtp://u:a,b@d.example.com")]).unwrap();
+    assert_eq!(hosts(&single), ["d.example.com"]);
+}
+
+#[test]
+fn a_list_of_relays_is_checked_one_by_one() {
+    let with = |list: &str| MAIL.replace("\"smtp://user:hunter2@smtp.example.com\"", list);
+    assert!(mistake(&with("[]")).contains("list of 1 to 8 relays"));
+    let twice =
+        mistake(&with("['smtp://a.example.com', 'smtps://b.example.com', 'smtp://A.example.com:587']"));
+    assert!(twice.contains("connectionString[2]") && twice.contains("is in the list already"), "{twice}");
+    let both = mistakes(&with("['direct://a', 'smtp://u@b.example.com']"));
+    assert_eq!(both.len(), 2, "{both:?}");
 }

@@ -22,8 +22,8 @@ fn the_documented_smtp_parameters_work_in_yaml() {
              from: {from}\n"
         ));
         let email = config.email().unwrap();
-        assert_eq!(email.connection.host(), "smtp.example.com");
-        assert_eq!(email.connection.expose_password(), Some("smtp_password"));
+        assert_eq!(email.relays[0].host(), "smtp.example.com");
+        assert_eq!(email.relays[0].expose_password(), Some("smtp_password"));
         assert_eq!(email.from.envelope().address(), "foo@bar.com");
         assert_eq!(config.link_base().unwrap().as_str(), "http://localhost:9080");
     }
