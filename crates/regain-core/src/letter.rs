@@ -264,6 +264,8 @@ pub struct Letter {
     pub due: Timestamp,
     /// Attempts that were this letter's own failures or its success; a relay's fault is not counted.
     pub attempts: u32,
+    /// Times in a row that a courier ended while it had this letter.
+    pub crashes: u32,
     /// Requests that met this letter instead of posting another.
     pub repeats: u32,
     /// Where it stands.

@@ -30,6 +30,8 @@ pub struct Limits {
     pub token_guesses: PerMinute,
     /// Failed sign-ins for one name in an hour, after which each client has one try a minute.
     pub failed_sign_ins: Option<u32>,
+    /// Mails handed to relays in an hour, of all accounts together; more wait (see [`crate::outbox::budget`]).
+    pub mail_per_hour: Option<u32>,
     /// Letters waiting in the outbox, after which the mail actions are refused for everybody.
     pub waiting_letters: Option<u64>,
 }
@@ -43,6 +45,7 @@ impl Default for Limits {
             mail: Some(10),
             token_guesses: Some(20),
             failed_sign_ins: Some(100),
+            mail_per_hour: None,
             waiting_letters: Some(1_000_000),
         }
     }

@@ -86,6 +86,8 @@ pub enum LaterKind {
     Greylisted,
     /// The relay refuses the recipient by policy (530, 5.7.x): perhaps it refuses everybody.
     Policy,
-    /// Anything else, such as a connection lost after the final dot.
+    /// Nobody knows whether the relay took it: the connection was lost behind the final dot. A copy may follow.
+    Unknown,
+    /// Anything else.
     Other,
 }

@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::letter::{ClaimId, ClaimedLetter, Letter, LetterId, LetterState, NewLetter, Notice, Purpose};
 use crate::metadata::Metadata;
 use crate::name::{KeyMode, Name, NameKey};
+use crate::outbox::budget::MailBudget;
 use crate::outbox::repeats::Repeats;
 use crate::password::PasswordHash;
 use crate::session::SessionId;
@@ -145,16 +146,11 @@ pub trait Store: Send + Sync + 'static {
     /// Posts a letter, or counts the request on one that makes another needless (see [`Repeats`]). Writes in each case.
     async fn post(&self, letter: NewLetter, repeats: Repeats, now: Timestamp) -> Result<Posted, StoreError>;
 
-    /// Claims up to `limit` letters that are due, or whose lease has run out, until `lease`. What needs no mail any more
-    /// is closed on the way: past its deadline as expired, without an account (or a disabled one, or one whose name is
-    /// no address) as dropped, with nothing left to ask for as superseded.
-    async fn claim(
-        &self,
-        claim: ClaimId,
-        limit: usize,
-        lease: Timestamp,
-        now: Timestamp,
-    ) -> Result<Vec<ClaimedLetter>, StoreError>;
+    /// Claims letters that are due, or whose lease has run out (which counts as a crash of theirs, see
+    /// [`crate::outbox::crashes`]), from both ends of the queue. What needs no mail any more is closed on the way: past its
+    /// deadline as expired, without an account (or a disabled one, or one whose name is no address) as dropped, with
+    /// nothing left to ask for as superseded. What the budget does not allow yet is put off until it may.
+    async fn claim(&self, order: ClaimOrder, now: Timestamp) -> Result<Batch, StoreError>;
 
     /// Arms the token of a letter that is held under `arm.claim`: inserts its hash, or extends its expiry where it is
     /// unused. Otherwise closes the letter as superseded.
@@ -166,8 +162,9 @@ pub trait Store: Send + Sync + 'static {
     /// Writes down what came of an attempt, where the letter is still held under `settlement.claim`. Answers whether it was.
     async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Gives back all letters held under any claim: at a start, when nobody else can hold one. Answers how many.
-    async fn free_all_claims(&self) -> Result<usize, StoreError>;
+    /// Gives back all letters held under any claim, each with one more crash (see [`crate::outbox::crashes`]): at a start,
+    /// when nobody else can hold one. Answers how many there were.
+    async fn free_all_claims(&self, now: Timestamp) -> Result<usize, StoreError>;
 
     /// When the next letter is due or the next lease runs out; a letter due now gives a time that is past.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
@@ -364,6 +361,79 @@ pub enum Posted {
     Swallowed,
     /// Too many letters wait; nothing was written.
     Full,
+}
+
+/// What a courier asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct ClaimOrder {
+    /// What the letters are held under.
+    pub claim: ClaimId,
+    /// At most so many.
+    pub limit: usize,
+    /// Where more are due than `limit`, so many of them are those that came due last: somebody waits for these now,
+    /// while the others have waited already.
+    pub newest: usize,
+    /// Until when they are held.
+    pub lease: Timestamp,
+    /// The mail budget, where there is one.
+    pub budget: Option<MailBudget>,
+}
+
+/// What a claim brought.
+#[derive(Clone, Default)]
+pub struct Batch {
+    /// Letters to be attempted.
+    pub letters: Vec<ClaimedLetter>,
+    /// What was closed on the way.
+    pub closed: Closed,
+    /// Letters that were put off since the mail budget is spent.
+    pub put_off: u64,
+    /// Letters among `letters` whose lease had run out under another claim: their mail may have gone out already.
+    pub reclaimed: u64,
+}
+
+/// Letters that a claim closed, counted by their ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// There is no account to send it to.
+    pub dropped: u64,
+    /// There is nothing left to ask for.
+    pub superseded: u64,
+    /// The process crashed with it too often.
+    pub crashed: u64,
+    /// Past the deadline, and never attempted.
+    pub expired_unattempted: u64,
+    /// Past the deadline after faults of relays alone.
+    pub expired_by_relay: u64,
+    /// Past the deadline after relays had put it off.
+    pub expired_put_off: u64,
+}
+
+impl Closed {
+    /// Counts one more letter, as it was before its end.
+    pub fn count(&mut self, letter: &Letter, end: LetterState) {
+        let counter = match end {
+            LetterState::Dropped => &mut self.dropped,
+            LetterState::Superseded => &mut self.superseded,
+            LetterState::Expired if letter.attempts > 0 => &mut self.expired_put_off,
+            LetterState::Expired if letter.last_error.is_some() => &mut self.expired_by_relay,
+            LetterState::Expired => &mut self.expired_unattempted,
+            LetterState::Dead | LetterState::Sent | LetterState::Waiting | LetterState::Claimed => {
+                &mut self.crashed
+            }
+        };
+        *counter += 1;
+    }
+
+    /// How many there are in all.
+    pub fn total(&self) -> u64 {
+        self.dropped
+            + self.superseded
+            + self.crashed
+            + self.expired_unattempted
+            + self.expired_by_relay
+            + self.expired_put_off
+    }
 }
 
 /// A token about to be mailed.

@@ -18,6 +18,7 @@ use crate::letter::{LetterState, Purpose};
 use crate::limits::Limits;
 use crate::mailer::{DeliveryError, LaterKind};
 use crate::outbox::courier::{Claimed, Courier, LEASE};
+use crate::outbox::relays::Relay;
 use crate::password::PasswordRefusal;
 use crate::policy::Policy;
 use crate::session::AppId;

@@ -4,8 +4,10 @@
 //!
 //! Invariant: what an attempt sends depends on the letter and its account alone, so a copy is byte-identical.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -14,89 +16,102 @@ use tokio::sync::Notify;
 use crate::clock::Timestamp;
 use crate::flows::Trouble;
 use crate::letter::{ClaimId, ClaimedLetter, Letter, LetterId, Purpose};
-use crate::mailer::{DeliveryError, LaterKind, Mailer, Parcel};
+use crate::mailer::{DeliveryError, LaterKind, Parcel, Receipt};
 use crate::name::Address;
 use crate::outbox::backoff;
-use crate::outbox::breaker::{Admission, Breaker};
+use crate::outbox::breaker::Breaker;
+use crate::outbox::budget::MailBudget;
+use crate::outbox::relays::{FaultKind, Places, Relay, RelayStatus, Relays, Route};
+use crate::outbox::tally::{Counts, Tally};
 use crate::service::Service;
-use crate::store::{Arm, Armed, Outcome, Settlement, StoreError};
+use crate::store::{Arm, Armed, ClaimOrder, Outcome, Settlement, StoreError};
 use crate::token::Token;
 
 /// How long a claim holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(30);
-/// The oldest letters that a probe is chosen from.
+/// The letters that a probe is chosen from.
 const PROBES: usize = 32;
+/// Letters claimed in one step, at most.
+const MOST: usize = 256;
 /// How often a claim is renewed while a delivery goes on.
 pub const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 /// Claims, delivers, settles.
 pub struct Courier {
     service: Arc<Service>,
-    mailer: Arc<dyn Mailer>,
-    breaker: Mutex<Breaker>,
+    relays: Relays,
+    tally: Tally,
+    /// Which end of the queue a single letter is taken from next.
+    takes_newest: AtomicBool,
 }
 
 /// What a claim brought.
 pub enum Claimed {
     /// Letters to be attempted, each once.
-    Letters(ClaimId, Vec<ClaimedLetter>),
+    Letters(ClaimId, Vec<Assigned>),
     /// Nothing is due.
     Nothing,
-    /// The relay rests until then, or one probe is under way.
-    Resting(Option<Timestamp>),
+    /// The relays have as many letters as they take.
+    Full,
+    /// All relays rest until then.
+    Resting(Timestamp),
+}
+
+/// A claimed letter with its place at a relay.
+pub struct Assigned {
+    /// The letter and its account.
+    pub claimed: ClaimedLetter,
+    route: Route,
 }
 
 impl Courier {
-    /// A courier for the outbox of `service` that hands over to `mailer`.
-    pub fn new(service: Arc<Service>, mailer: Arc<dyn Mailer>) -> Self {
-        Self { service, mailer, breaker: Mutex::new(Breaker::new()) }
+    /// A courier for the outbox of `service` that hands over to the first of `relays` that works.
+    pub fn new(service: Arc<Service>, relays: Vec<Relay>) -> Self {
+        let takes_newest = AtomicBool::new(false);
+        Self { service, relays: Relays::new(relays), tally: Tally::default(), takes_newest }
     }
 
-    /// Claims up to `limit` letters, as many as the relay may be given while `in_flight` are under way.
+    /// Claims as many letters as the relays take now, up to `most`. Where letters wait, half of them are those that came
+    /// due last, so that nobody who asks now waits for a backlog. Unless `eager`, nothing where only a few could go.
     ///
     /// # Errors
     /// When the store fails, or there is no randomness.
-    pub async fn claim(&self, limit: usize, in_flight: usize) -> Result<Claimed, Trouble> {
+    pub async fn claim(&self, most: usize, eager: bool) -> Result<Claimed, Trouble> {
         let now = self.service.now();
-        let admission = self.breaker().admission(now);
-        let limit = match admission {
-            Admission::Open => limit,
-            Admission::Probe if in_flight == 0 => return self.claim_probe(now).await,
-            Admission::Probe => return Ok(Claimed::Resting(None)),
-            Admission::Rest(until) => return Ok(Claimed::Resting(Some(until))),
+        let routes = match self.relays.reserve(most.min(MOST), eager, now) {
+            Places::Routes(routes) => routes,
+            Places::Full => return Ok(Claimed::Full),
+            Places::Rest(until) => return Ok(Claimed::Resting(until)),
         };
         let claim = ClaimId::random(&*self.service.rng)?;
-        let letters = self.service.store.claim(claim, limit, now + LEASE, now).await?;
-        Ok(if letters.is_empty() { Claimed::Nothing } else { Claimed::Letters(claim, letters) })
-    }
-
-    /// Claims one letter to see whether the relay has recovered: of the oldest ones, one that had no part in its faults.
-    async fn claim_probe(&self, now: Timestamp) -> Result<Claimed, Trouble> {
-        let claim = ClaimId::random(&*self.service.rng)?;
-        let mut letters = self.service.store.claim(claim, PROBES, now + LEASE, now).await?;
-        if letters.is_empty() {
+        let has_probe = routes.iter().any(Route::is_probe);
+        let limit = if has_probe { routes.len().max(PROBES) } else { routes.len() };
+        let newest =
+            if limit > 1 { limit / 2 } else { usize::from(self.takes_newest.fetch_not(Ordering::Relaxed)) };
+        let budget = self.service.policy.limits.mail_per_hour.map(|per_hour| MailBudget { per_hour });
+        let order = ClaimOrder { claim, limit, newest, lease: now + LEASE, budget };
+        let batch = self.service.store.claim(order, now).await?;
+        self.tally.claimed(&batch);
+        if batch.letters.is_empty() {
             return Ok(Claimed::Nothing);
         }
-        let is_good = |claimed: &ClaimedLetter| {
-            let domain = claimed.account.address.as_ref().map_or("", Address::domain);
-            self.breaker().is_good_probe(claimed.letter.id, domain)
-        };
-        let chosen = letters.iter().position(is_good).unwrap_or(0);
-        let probe = letters.swap_remove(chosen);
-        for other in letters {
+        let (assigned, left) = assign(routes, batch.letters);
+        for claimed in left {
             let outcome = Outcome::Released { error: None };
-            self.settle(&Settlement { letter: other.letter.id, claim, outcome }).await?;
+            self.settle(&Settlement { letter: claimed.letter.id, claim, outcome }).await?;
         }
-        Ok(Claimed::Letters(claim, vec![probe]))
+        Ok(Claimed::Letters(claim, assigned))
     }
 
-    /// Attempts one letter: arms its token and hands the mail over. `None` where the letter is not ours any more or
-    /// was closed while arming. Nothing is written down yet: that is [`Courier::settle`].
+    /// Attempts one letter: arms its token and hands the mail over, to the next relay where one is at fault. `None` where
+    /// the letter is not ours any more or was closed while arming. Nothing is written down yet: that is
+    /// [`Courier::settle`].
     ///
     /// # Errors
     /// When the store fails, or there is no randomness; the lease then runs out.
-    pub async fn attempt(&self, claimed: &ClaimedLetter) -> Result<Option<Settlement>, Trouble> {
+    pub async fn attempt(&self, assigned: Assigned) -> Result<Option<Settlement>, Trouble> {
         let now = self.service.now();
+        let Assigned { claimed, route } = assigned;
         let letter = &claimed.letter;
         let settle = |outcome| Settlement { letter: letter.id, claim: claimed.claim, outcome };
         let Some(to) = claimed.account.address.clone() else {
@@ -107,11 +122,14 @@ impl Courier {
             // It waited too long between claim and attempt; the next claim closes it as expired.
             return Ok(Some(settle(Outcome::Released { error: None })));
         }
-        let token = self.token(claimed);
-        if self.arm(claimed, token.as_ref(), now).await? != Armed::Armed {
+        // Since the claim its relay may have failed at another letter.
+        let Some(route) = route.if_open(now) else {
+            return Ok(Some(settle(Outcome::Released { error: None })));
+        };
+        let token = self.token(&claimed);
+        if self.arm(&claimed, token.as_ref(), now).await? != Armed::Armed {
             return Ok(None);
         }
-        let domain = to.domain().to_owned();
         let parcel = Parcel {
             letter: letter.id,
             purpose: letter.purpose,
@@ -121,23 +139,20 @@ impl Courier {
             agent: letter.agent.clone(),
             posted: letter.posted,
         };
-        // A letter that makes the mailer panic must not take the courier and its neighbours with it.
-        let delivered =
-            AssertUnwindSafe(self.mailer.deliver(parcel)).catch_unwind().await.unwrap_or_else(|_| {
-                Err(DeliveryError::Never {
-                    reason: "composing or sending it failed internally".to_owned(),
-                    reply: None,
-                })
-            });
-        let outcome = match delivered {
-            Ok(receipt) => {
-                self.breaker().accepted();
-                Outcome::Sent { reply: receipt.reply }
-            }
-            Err(error) => self.judge(error, letter, &domain)?,
-        };
+        let outcome = self.deliver(parcel, letter, route).await?;
         tracing::info!(event = "attempt", letter.id = %letter.id, letter.purpose = %letter.purpose, outcome = outcome.word(), "a letter was attempted");
         Ok(Some(settle(outcome)))
+    }
+
+    /// Gives a letter back that was not attempted.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn release(&self, assigned: Assigned) -> Result<bool, StoreError> {
+        let Assigned { claimed, route } = assigned;
+        drop(route);
+        let outcome = Outcome::Released { error: None };
+        self.settle(&Settlement { letter: claimed.letter.id, claim: claimed.claim, outcome }).await
     }
 
     /// Writes down what came of an attempt. `false` where the claim was lost meanwhile: another's result stands.
@@ -145,7 +160,11 @@ impl Courier {
     /// # Errors
     /// When the store fails; trying again is safe.
     pub async fn settle(&self, settlement: &Settlement) -> Result<bool, StoreError> {
-        self.service.store.settle(settlement.clone(), self.service.now()).await
+        let is_ours = self.service.store.settle(settlement.clone(), self.service.now()).await?;
+        if !is_ours && matches!(settlement.outcome, Outcome::Sent { .. }) {
+            self.tally.perhaps_twice();
+        }
+        Ok(is_ours)
     }
 
     /// Claims up to `limit` letters and attempts one after the other. Answers how many were attempted.
@@ -153,13 +172,14 @@ impl Courier {
     /// # Errors
     /// When the store fails, or there is no randomness.
     pub async fn step(&self, limit: usize) -> Result<usize, Trouble> {
-        let Claimed::Letters(_, letters) = self.claim(limit, 0).await? else { return Ok(0) };
-        for claimed in &letters {
-            if let Some(settlement) = self.attempt(claimed).await? {
+        let Claimed::Letters(_, letters) = self.claim(limit, true).await? else { return Ok(0) };
+        let attempted = letters.len();
+        for assigned in letters {
+            if let Some(settlement) = self.attempt(assigned).await? {
                 self.settle(&settlement).await?;
             }
         }
-        Ok(letters.len())
+        Ok(attempted)
     }
 
     /// Extends the lease of the letters still held under a claim.
@@ -188,13 +208,41 @@ impl Courier {
         self.service.wake.clone()
     }
 
-    /// Why the relay is not given everything at the moment; `None` while it works.
-    pub fn relay_fault(&self) -> Option<String> {
-        self.breaker().fault().map(str::to_owned)
+    /// How each relay does, in their order.
+    pub fn relays(&self) -> Vec<RelayStatus> {
+        self.relays.statuses(self.service.now())
     }
 
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What the first relay that is at fault was last at fault for; `None` while all work.
+    pub fn relay_fault(&self) -> Option<String> {
+        self.relays().into_iter().find_map(|relay| relay.fault)
+    }
+
+    /// What has been done since the start.
+    pub fn counts(&self) -> Counts {
+        self.tally.counts()
+    }
+
+    /// Hands a mail to one relay after the other until one takes it, or it is clear that the fault is not theirs.
+    async fn deliver(&self, parcel: Parcel, letter: &Letter, mut route: Route) -> Result<Outcome, Trouble> {
+        let domain = parcel.to.domain().to_owned();
+        loop {
+            let error = match hand_over(&route, parcel.clone()).await {
+                Ok(receipt) => {
+                    let now = self.service.now();
+                    route.accepted(now);
+                    self.tally.sent(now.since(letter.posted));
+                    return Ok(Outcome::Sent { reply: receipt.reply });
+                }
+                Err(error) => error,
+            };
+            let outcome = self.judge(error, letter, &domain, &route)?;
+            let is_relays = matches!(outcome, Outcome::Released { .. });
+            match is_relays.then(|| route.onward(self.service.now())).flatten() {
+                Some(next) => route = next,
+                None => return Ok(outcome),
+            }
+        }
     }
 
     fn token(&self, claimed: &ClaimedLetter) -> Option<Token> {
@@ -234,39 +282,98 @@ impl Courier {
     }
 
     /// What a failure means for the letter, and for the relay.
-    fn judge(&self, error: DeliveryError, letter: &Letter, domain: &str) -> Result<Outcome, Trouble> {
+    fn judge(
+        &self,
+        error: DeliveryError,
+        letter: &Letter,
+        domain: &str,
+        route: &Route,
+    ) -> Result<Outcome, Trouble> {
         let (now, rng) = (self.service.now(), &*self.service.rng);
         let attempts = letter.attempts + 1;
-        let mut breaker = self.breaker();
         Ok(match error {
-            DeliveryError::Relay { reason, .. } if !breaker.is_to_blame(letter.id) => {
-                let due = now + backoff::delay(attempts, LaterKind::Other, rng)?;
-                Outcome::Later { due, error: reason, reply: None }
-            }
             DeliveryError::Relay { reason, permanent } => {
-                tracing::warn!(
-                    event = "relay_fault",
-                    permanent,
-                    reason,
-                    "the relay is at fault; no letter is charged for it"
-                );
-                breaker.failed(&reason, permanent, now, rng)?;
+                if route.breaker(None, |breaker| breaker.is_to_blame(letter.id)) == Some(false) {
+                    self.tally.put_off();
+                    let due = now + backoff::delay(attempts, LaterKind::Other, rng)?;
+                    return Ok(Outcome::Later { due, error: reason, reply: None });
+                }
+                warn_of_fault(route.relay(), &reason, permanent);
+                let kind = if permanent { FaultKind::Permanent } else { FaultKind::Passing };
+                route
+                    .breaker(Some(kind), |breaker| breaker.failed(&reason, permanent, now, rng))
+                    .transpose()?;
+                self.tally.released();
                 Outcome::Released { error: Some(reason) }
             }
             DeliveryError::Later { reason, reply, kind } => {
                 match kind {
-                    LaterKind::Policy => breaker.refused_by_policy(domain, &reason, now, rng)?,
-                    LaterKind::Greylisted => breaker.answered(),
+                    LaterKind::Policy => {
+                        let refused = |b: &mut Breaker| b.refused_by_policy(domain, &reason, now, rng);
+                        route.breaker(None, refused).transpose()?;
+                    }
+                    LaterKind::Greylisted => route.answered(),
+                    LaterKind::Unknown => self.tally.perhaps_twice(),
                     LaterKind::Other => {}
                 }
+                self.tally.put_off();
                 Outcome::Later { due: now + backoff::delay(attempts, kind, rng)?, error: reason, reply }
             }
             DeliveryError::Never { reason, reply } => {
                 if reply.is_some() {
-                    breaker.answered();
+                    route.answered();
                 }
+                self.tally.dead();
                 Outcome::Dead { error: reason, reply }
             }
         })
+    }
+}
+
+/// Gives each letter a route, and each probe a letter that can tell whether its relay works: one that had no part in its
+/// faults. Answers what is left without a route.
+fn assign(routes: Vec<Route>, letters: Vec<ClaimedLetter>) -> (Vec<Assigned>, Vec<ClaimedLetter>) {
+    let mut letters = VecDeque::from(letters);
+    let mut assigned = Vec::with_capacity(routes.len().min(letters.len()));
+    for route in routes {
+        let is_good = |claimed: &ClaimedLetter| {
+            let domain = claimed.account.address.as_ref().map_or("", Address::domain);
+            let is_good = |breaker: &mut Breaker| breaker.is_good_probe(claimed.letter.id, domain);
+            !route.is_probe() || route.breaker(None, is_good) == Some(true)
+        };
+        let chosen = letters.iter().position(is_good).unwrap_or(0);
+        let Some(claimed) = letters.remove(chosen) else { break };
+        assigned.push(Assigned { claimed, route });
+    }
+    (assigned, letters.into())
+}
+
+/// A letter that makes a mailer panic must not take the courier and its neighbours with it.
+async fn hand_over(route: &Route, parcel: Parcel) -> Result<Receipt, DeliveryError> {
+    let failed = || DeliveryError::Never {
+        reason: "composing or sending it failed internally".to_owned(),
+        reply: None,
+    };
+    let Some(mailer) = route.mailer() else { return Err(failed()) };
+    AssertUnwindSafe(mailer.deliver(parcel)).catch_unwind().await.unwrap_or_else(|_| Err(failed()))
+}
+
+/// Loudly, where only an operator can help.
+fn warn_of_fault(relay: usize, reason: &str, permanent: bool) {
+    let relay = relay + 1;
+    if permanent {
+        tracing::error!(
+            event = "relay_paused",
+            relay,
+            reason,
+            "the relay refuses what the configuration says; letters wait, and none is lost: see regain check"
+        );
+    } else {
+        tracing::warn!(
+            event = "relay_fault",
+            relay,
+            reason,
+            "the relay is at fault; no letter is charged for it"
+        );
     }
 }

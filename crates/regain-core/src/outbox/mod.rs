@@ -3,5 +3,9 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod budget;
 pub mod courier;
+pub mod crashes;
+pub mod relays;
 pub mod repeats;
+pub mod tally;

@@ -11,6 +11,7 @@ use crate::letter::Purpose;
 use crate::limits::{Limiter, Limits};
 use crate::mailer::Parcel;
 use crate::outbox::courier::Courier;
+use crate::outbox::relays::Relay;
 use crate::password::Password;
 use crate::policy::Policy;
 use crate::service::Service;
@@ -33,6 +34,9 @@ pub struct Desk {
     /// Who asks.
     pub caller: Caller,
 }
+
+/// More letters than any story has.
+const MANY: usize = 1000;
 
 /// Making an RSA key takes a while: one for all tests.
 static SIGNING_KEY: LazyLock<Vec<u8>> =
@@ -62,7 +66,7 @@ impl Desk {
             rng,
             wake: Arc::default(),
         });
-        let courier = Courier::new(service.clone(), mailer.clone());
+        let courier = Courier::new(service.clone(), vec![Relay::new(mailer.clone(), MANY)]);
         Self { service, courier, clock, mailer, caller: caller() }
     }
 

@@ -24,6 +24,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "0002_deleted_accounts",
         sql: include_str!("../../migrations/sqlite/0002_deleted_accounts.sql"),
     },
+    Migration { name: "0003_crashes", sql: include_str!("../../migrations/sqlite/0003_crashes.sql") },
 ];
 
 /// Applies what is missing, all or nothing, and answers how names are compared.

@@ -12,7 +12,7 @@ use rusqlite::{Error, Row};
 macro_rules! letter_columns {
     () => {
         "l.id, l.purpose, l.name_key, l.account, l.ip, l.agent, l.posted, l.deadline, l.due, l.attempts, \
-         l.repeats, l.state, l.ended, l.last_error, l.relay_reply, l.token_key, l.replaces"
+         l.repeats, l.state, l.ended, l.last_error, l.relay_reply, l.token_key, l.replaces, l.crashes"
     };
 }
 /// The columns that [`account`] reads, of a table called `a`.
@@ -27,7 +27,7 @@ pub(crate) use {account_columns, letter_columns};
 /// How many columns [`account`] reads.
 pub(crate) const ACCOUNT_WIDTH: usize = 12;
 /// How many columns [`letter`] reads.
-pub(crate) const LETTER_WIDTH: usize = 17;
+pub(crate) const LETTER_WIDTH: usize = 18;
 
 /// Reads a letter, from the row's first column on.
 pub(crate) fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
@@ -44,6 +44,7 @@ pub(crate) fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
         deadline: time(row, 7)?,
         due: time(row, 8)?,
         attempts: row.get(9)?,
+        crashes: row.get(17)?,
         repeats: row.get(10)?,
         state: LetterState::from_word(&row.get::<_, String>(11)?).ok_or_else(|| unreadable(11))?,
         ended: row.get::<_, Option<i64>>(12)?.map(Timestamp::from_millis),

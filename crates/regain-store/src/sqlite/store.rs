@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use regain_core::account::NewAccount;
-use regain_core::letter::{ClaimedLetter, NewLetter};
+use regain_core::letter::NewLetter;
 use regain_core::outbox::repeats::Repeats;
 use regain_core::store::{
-    AccountFilter, Added, AdminStanding, Arm, Armed, CompleteReset, Confirmation, Deleted, HeldSession,
-    LetterFilter, OutboxStatus, PasswordChange, Posted, Put, PutAccount, Registered, Retention, Retried,
-    Settlement, TokenStanding,
+    AccountFilter, Added, AdminStanding, Arm, Armed, Batch, ClaimOrder, CompleteReset, Confirmation, Deleted,
+    HeldSession, LetterFilter, OutboxStatus, PasswordChange, Posted, Put, PutAccount, Registered, Retention,
+    Retried, Settlement, TokenStanding,
 };
 use regain_core::{
     Account, AccountId, AccountRecord, ClaimId, KeyMode, Letter, LetterId, NameKey, PasswordHash, Purpose,
@@ -17,7 +17,7 @@ use regain_core::{
 };
 
 use super::SqliteStore;
-use super::steps::{accounts, courier, manage, operator, post, read, tokens};
+use super::steps::{accounts, claim, courier, manage, operator, post, read, tokens};
 
 #[async_trait]
 impl Store for SqliteStore {
@@ -163,14 +163,8 @@ impl Store for SqliteStore {
         self.writer.run(move |c| post::post(c, &letter, repeats, now)).await
     }
 
-    async fn claim(
-        &self,
-        claim: ClaimId,
-        limit: usize,
-        lease: Timestamp,
-        now: Timestamp,
-    ) -> Result<Vec<ClaimedLetter>, StoreError> {
-        self.writer.run(move |c| courier::claim(c, claim, limit, lease, now)).await
+    async fn claim(&self, order: ClaimOrder, now: Timestamp) -> Result<Batch, StoreError> {
+        self.writer.run(move |c| claim::claim(c, &order, now)).await
     }
 
     async fn arm(&self, arm: Arm, now: Timestamp) -> Result<Armed, StoreError> {
@@ -185,8 +179,8 @@ impl Store for SqliteStore {
         self.writer.run(move |c| courier::settle(c, &settlement, now)).await
     }
 
-    async fn free_all_claims(&self) -> Result<usize, StoreError> {
-        self.writer.run(courier::free_all_claims).await
+    async fn free_all_claims(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.writer.run(move |c| claim::free_all_claims(c, now)).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -15,7 +15,8 @@ use axum::Router;
 use regain_core::hashing::HashError;
 use regain_core::limits::Limiter;
 use regain_core::outbox::courier::Courier;
-use regain_core::{Clock, HashCost, HashPool, Mailer, OsRng, Rng, Service, Store, StoreError, SystemClock};
+use regain_core::outbox::relays::Relay;
+use regain_core::{Clock, HashCost, HashPool, OsRng, Rng, Service, Store, StoreError, SystemClock};
 use regain_smtp::{Deadlines, Pool, StartError as PoolError, TrustRoots};
 use regain_store::{DataLock, LockError, OpenError, Options, SqliteStore};
 use tokio::net::TcpListener;
@@ -32,6 +33,9 @@ use health::AppHealth;
 
 /// How long what is under way may take once Regain is told to stop.
 pub const GRACE: Duration = Duration::from_secs(25);
+
+/// Letters that may wait inside a pool for one of its connections.
+const QUEUE: usize = 250;
 
 /// Where mails go.
 pub enum Delivery {
@@ -55,11 +59,12 @@ pub struct Regain {
     _lock: DataLock,
 }
 
-/// What the courier hands over to, and how many deliveries it may carry at once.
+/// What the courier hands over to.
 struct Outlet {
-    mailer: Arc<dyn Mailer>,
-    pool: Option<Pool>,
-    concurrency: usize,
+    /// The ways out, in order.
+    relays: Vec<Relay>,
+    /// The connections that are closed at the end.
+    pools: Vec<Pool>,
 }
 
 /// Why Regain does not start. No message shows a secret.
@@ -126,14 +131,14 @@ impl Regain {
         let lock = DataLock::acquire(&config.data_path)?;
         let is_new = !database_path(config).exists();
         let store = Arc::new(SqliteStore::open(&database_path(config), database)?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         // Whoever holds the lock is alone: a claim from before can only be a dead process's.
-        let freed = store.free_all_claims().await?;
+        let freed = store.free_all_claims(clock.now()).await?;
         if freed > 0 {
             tracing::info!(freed, "letters that a process had claimed when it ended are tried again");
         }
         let rng: Arc<dyn Rng> = Arc::new(OsRng);
         let keys = Keys::open(&config.data_path, is_new, &*rng)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         if config.write_admin_token_to_json {
             admin_token::ensure(&config.data_path, &keys.signing, &*store, &*rng, clock.now()).await?;
         }
@@ -181,13 +186,13 @@ impl Regain {
         let upkeep = upkeep::run(self.service.clone(), stop.clone());
         let courier = async {
             if let Some(outlet) = &self.outlet {
-                let courier = Arc::new(Courier::new(self.service.clone(), outlet.mailer.clone()));
-                let settings = CourierSettings { concurrency: outlet.concurrency, grace: GRACE };
+                let courier = Arc::new(Courier::new(self.service.clone(), outlet.relays.clone()));
+                let settings = CourierSettings { grace: GRACE };
                 let watch = Arc::new(StoreWatch(self.store.clone()));
                 let running = RunningCourier::start(courier.clone(), watch, settings, stop.clone());
                 self.health.courier_runs(running.status(), courier);
                 running.stopped().await;
-                if let Some(pool) = &outlet.pool {
+                for pool in &outlet.pools {
                     pool.close(Duration::from_secs(2)).await;
                 }
             } else {
@@ -248,13 +253,17 @@ fn outlet(
     let outlet = match delivery {
         Delivery::Mailbox(mailbox) => {
             let mailer = Arc::new(MailboxMailer::new(composer, mailbox));
-            Outlet { mailer, pool: None, concurrency: 4 }
+            Outlet { relays: vec![Relay::new(mailer, 4)], pools: Vec::new() }
         }
         Delivery::Relay => {
-            let Some(relay) = email.relays.first() else { return Ok(None) };
-            let pool = Pool::start(relay.clone(), Deadlines::default(), TrustRoots::System)?;
-            let mailer = Arc::new(SmtpMailer::new(composer, pool.clone()));
-            Outlet { mailer, pool: Some(pool), concurrency: relay.max_connections() }
+            let mut outlet = Outlet { relays: Vec::new(), pools: Vec::new() };
+            for relay in &email.relays {
+                let pool = Pool::start(relay.clone(), Deadlines::default(), TrustRoots::System)?;
+                let mailer = Arc::new(SmtpMailer::new(composer.clone(), pool.clone()));
+                outlet.relays.push(Relay::new(mailer, relay.max_connections()).with_queue(QUEUE));
+                outlet.pools.push(pool);
+            }
+            outlet
         }
     };
     Ok(Some(outlet))

@@ -36,6 +36,7 @@ pub fn show(config: &Config) -> String {
     out.header("[limits]");
     out.plain("perAddress", limits.per_address);
     out.switch("failedSignIns", limits.failed_sign_ins);
+    out.switch("mailPerHour", limits.mail_per_hour);
     out.switch("waitingLetters", limits.waiting_letters);
     out.plain("maxConnections", config.max_connections);
     out.header("[limits.perClient]");

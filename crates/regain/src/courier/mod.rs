@@ -20,8 +20,6 @@ pub use status::{CourierState, CourierStatus};
 /// How the courier is run.
 #[derive(Clone, Copy, Debug)]
 pub struct CourierSettings {
-    /// Deliveries going on at once.
-    pub concurrency: usize,
     /// How long deliveries that are under way may take once it is told to stop.
     pub grace: Duration,
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regain_core::flows::Trouble;
-use regain_core::letter::{ClaimId, ClaimedLetter};
-use regain_core::outbox::courier::{Claimed, Courier, LEASE, RENEW_EVERY};
+use regain_core::letter::ClaimId;
+use regain_core::outbox::courier::{Assigned, Claimed, Courier, LEASE, RENEW_EVERY};
 use regain_core::store::Settlement;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
@@ -30,6 +30,25 @@ pub(super) struct Run {
     pub(super) stop: CancellationToken,
 }
 
+/// When to claim next.
+struct Look {
+    at: Instant,
+    /// Somebody may wait for a letter that was just posted: one free place is worth a claim.
+    eager: bool,
+    /// The end of a delivery makes room.
+    when_one_ends: bool,
+}
+
+impl Look {
+    fn now() -> Self {
+        Self { at: Instant::now(), eager: true, when_one_ends: false }
+    }
+
+    fn after(wait: Duration) -> Self {
+        Self { at: Instant::now() + wait, ..Self::now() }
+    }
+}
+
 /// Deliveries that are going on.
 #[derive(Default)]
 struct InFlight {
@@ -43,46 +62,47 @@ impl Run {
         let mut in_flight = InFlight::default();
         let mut renew = ticks(RENEW_EVERY);
         let mut watch = ticks(WATCH_EVERY);
-        let mut look_at = Instant::now();
+        let mut look = Look::now();
         while !self.stop.is_cancelled() {
-            if Instant::now() >= look_at && in_flight.tasks.len() < self.settings.concurrency {
-                look_at = Instant::now() + self.claim(&mut in_flight).await;
+            if Instant::now() >= look.at {
+                look = self.claim(&mut in_flight, look.eager).await;
                 continue;
             }
-            let has_room = in_flight.tasks.len() < self.settings.concurrency;
             tokio::select! {
                 () = self.stop.cancelled() => {}
-                () = wake.notified() => look_at = Instant::now(),
-                () = sleep_until(look_at), if has_room => {}
+                () = wake.notified() => look = Look::now(),
+                () = sleep_until(look.at) => look.eager = true,
                 Some(done) = in_flight.tasks.join_next() => {
                     in_flight.finished(done);
-                    look_at = Instant::now();
+                    if look.when_one_ends {
+                        look.at = Instant::now();
+                    }
                 }
                 _ = renew.tick() => self.renew(&in_flight).await,
-                _ = watch.tick() => if self.watch.changed_elsewhere().await { look_at = Instant::now() },
+                _ = watch.tick() => if self.watch.changed_elsewhere().await { look = Look::now() },
             }
         }
         self.finish(in_flight).await;
     }
 
-    /// Claims what there is room for and starts delivering it. Answers when to look again.
-    async fn claim(&self, in_flight: &mut InFlight) -> Duration {
-        let room = self.settings.concurrency - in_flight.tasks.len();
-        let claimed = match self.courier.claim(room, in_flight.tasks.len()).await {
+    /// Claims what the relays take and starts delivering it. Answers when to look again.
+    async fn claim(&self, in_flight: &mut InFlight, eager: bool) -> Look {
+        let claimed = match self.courier.claim(usize::MAX, eager).await {
             Ok(claimed) => claimed,
-            Err(trouble) => return self.pause(&trouble),
+            Err(trouble) => return Look::after(self.pause(&trouble)),
         };
         self.status.step_succeeded();
         match claimed {
             Claimed::Letters(claim, letters) => {
-                let full = letters.len() >= room;
                 for letter in letters {
                     in_flight.start(self.clone(), claim, letter);
                 }
-                if full { LOOK_EVERY } else { self.until_next_due().await }
+                // There may be more: the relays say whether they take more.
+                Look { eager: false, ..Look::now() }
             }
-            Claimed::Nothing => self.until_next_due().await,
-            Claimed::Resting(until) => until.map_or(LOOK_EVERY, |until| self.courier.until(until)),
+            Claimed::Full => Look { when_one_ends: true, ..Look::after(LOOK_EVERY) },
+            Claimed::Nothing => Look::after(self.until_next_due().await),
+            Claimed::Resting(until) => Look::after(self.courier.until(until)),
         }
     }
 
@@ -128,12 +148,20 @@ impl Run {
     }
 
     /// Attempts a letter and writes down what came of it, trying again as long as the lease may hold.
-    async fn deliver(self, claimed: ClaimedLetter) {
-        let settlement = match self.courier.attempt(&claimed).await {
+    async fn deliver(self, letter: Assigned) {
+        let id = letter.claimed.letter.id;
+        if self.stop.is_cancelled() {
+            // Not begun yet: whoever runs next has it at once.
+            if let Err(error) = self.courier.release(letter).await {
+                tracing::warn!(letter.id = %id, %error, "a letter could not be given back; its lease runs out");
+            }
+            return;
+        }
+        let settlement = match self.courier.attempt(letter).await {
             Ok(Some(settlement)) => settlement,
             Ok(None) => return,
             Err(trouble) => {
-                tracing::warn!(letter.id = %claimed.letter.id, %trouble, "a letter could not be attempted");
+                tracing::warn!(letter.id = %id, %trouble, "a letter could not be attempted");
                 sleep(PAUSE).await;
                 return;
             }
@@ -161,11 +189,11 @@ impl Run {
 }
 
 impl InFlight {
-    fn start(&mut self, run: Run, claim: ClaimId, letter: ClaimedLetter) {
+    fn start(&mut self, run: Run, claim: ClaimId, letter: Assigned) {
         *self.by_claim.entry(claim).or_default() += 1;
         self.tasks.spawn(async move {
             // A task of its own, so that its panic is an outcome here and the count stays right.
-            let id = letter.letter.id;
+            let id = letter.claimed.letter.id;
             if tokio::spawn(run.deliver(letter)).await.is_err() {
                 tracing::error!(letter.id = %id, "delivering a letter panicked; its lease runs out");
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use regain_core::outbox::courier::Courier;
+use regain_core::outbox::relays::Relay;
 use regain_core::store::LetterFilter;
 use regain_core::testing::MemoryStore;
 use regain_core::testing::desk::Desk;
@@ -72,8 +73,8 @@ fn start(mailer: Arc<dyn Mailer>, grace: Duration) -> Running {
 
 fn run(desk: Desk, mailer: Arc<dyn Mailer>, grace: Duration) -> Running {
     let stop = CancellationToken::new();
-    let courier = Arc::new(Courier::new(desk.service.clone(), mailer));
-    let settings = CourierSettings { concurrency: 3, grace };
+    let courier = Arc::new(Courier::new(desk.service.clone(), vec![Relay::new(mailer, 3)]));
+    let settings = CourierSettings { grace };
     let courier = RunningCourier::start(courier, Arc::new(Quiet), settings, stop.clone());
     Running { desk, courier, stop }
 }

@@ -14,6 +14,7 @@ use regain::http::{Health, HealthStatus, Site, SiteSettings};
 use regain::mail::{AllOverrides, Composer, Letterhead, SmtpMailer, Templates};
 use regain_core::limits::Limiter;
 use regain_core::outbox::courier::Courier;
+use regain_core::outbox::relays::Relay;
 use regain_core::store::LetterFilter;
 use regain_core::testing::FakeClock;
 use regain_core::{
@@ -127,7 +128,10 @@ impl TestApp {
         });
         let roots = TrustRoots::Pem(relay.certificate_pem().as_bytes().to_vec());
         let pool = Pool::start(Settings::parse(url).unwrap(), deadlines, roots).unwrap();
-        let courier = Arc::new(Courier::new(service.clone(), Arc::new(SmtpMailer::new(composer, pool))));
+        let courier = Arc::new(Courier::new(
+            service.clone(),
+            vec![Relay::new(Arc::new(SmtpMailer::new(composer, pool)), 20)],
+        ));
         let site = Site::new(service.clone(), SiteSettings::default(), Arc::new(AlwaysOk));
         let router = regain::http::router(Arc::new(site));
         Self { clock, relay, service, courier, directory, router, seen: Mutex::new(0) }

@@ -216,11 +216,12 @@ async fn a_link_used_while_its_letter_is_retried_stays_used() {
 #[tokio::test]
 async fn a_courier_that_lost_its_claim_during_delivery_changes_nothing() {
     let app = waiting(TestApp::start().await).await;
-    let regain_core::outbox::courier::Claimed::Letters(_, slow) = app.courier.claim(1, 0).await.unwrap()
+    let regain_core::outbox::courier::Claimed::Letters(_, mut slow) =
+        app.courier.claim(1, true).await.unwrap()
     else {
         panic!("a letter is due")
     };
-    let settlement = app.courier.attempt(&slow[0]).await.unwrap().unwrap();
+    let settlement = app.courier.attempt(slow.remove(0)).await.unwrap().unwrap();
     app.clock.advance(MINUTE);
     app.deliver().await;
     assert_eq!(app.reset_letter().await.attempts, 1);

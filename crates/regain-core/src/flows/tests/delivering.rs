@@ -11,18 +11,25 @@ async fn a_relays_fault_costs_no_attempt_and_one_probe_goes_first() {
     for _ in 0..2 {
         desk.mailer.fail_next(DeliveryError::Relay { reason: "auth: 535".to_owned(), permanent: true });
     }
-    let Claimed::Letters(_, letters) = desk.courier.claim(1, 0).await.unwrap() else {
+    let Claimed::Letters(_, mut letters) = desk.courier.claim(1, true).await.unwrap() else {
         panic!("letters are due")
     };
-    let settlement = desk.courier.attempt(&letters[0]).await.unwrap().unwrap();
+    let settlement = desk.courier.attempt(letters.remove(0)).await.unwrap().unwrap();
     assert!(desk.courier.settle(&settlement).await.unwrap());
     assert!(desk.courier.relay_fault().unwrap().contains("535"));
-    assert!(matches!(desk.courier.claim(10, 0).await.unwrap(), Claimed::Resting(Some(_))));
+    assert!(matches!(desk.courier.claim(10, true).await.unwrap(), Claimed::Resting(_)));
     desk.advance(SECOND * 5);
+    let Claimed::Letters(_, probe) = desk.courier.claim(10, true).await.unwrap() else {
+        panic!("a probe is due")
+    };
+    assert_eq!(probe.len(), 1);
     assert!(
-        matches!(desk.courier.claim(10, 1).await.unwrap(), Claimed::Resting(None)),
+        matches!(desk.courier.claim(10, true).await.unwrap(), Claimed::Full),
         "not while one is under way"
     );
+    for probe in probe {
+        assert!(desk.courier.release(probe).await.unwrap());
+    }
     assert_eq!(desk.courier.step(10).await.unwrap(), 1, "one probe, which fails too");
     assert_eq!(desk.mailer.attempted().len(), 2);
     desk.advance(MINUTE);
@@ -60,7 +67,7 @@ impl crate::mailer::Mailer for Dislikes {
 async fn a_letter_at_which_the_relay_fails_does_not_hold_up_the_others() {
     let desk = desk();
     let relay = Arc::new(Dislikes::default());
-    let courier = Courier::new(desk.service.clone(), relay.clone());
+    let courier = Courier::new(desk.service.clone(), vec![Relay::new(relay.clone(), 20)]);
     desk.register(ANN, OLD).await.unwrap();
     for i in 0..5 {
         desk.advance(SECOND);
@@ -87,7 +94,7 @@ async fn domains_that_are_refused_do_not_hold_up_the_others() {
     let desk = desk();
     let refused_domains = vec!["b0.org", "b1.org", "b2.org", "b3.org", "b4.org", "b5.org"];
     let relay = Arc::new(Dislikes { refused_domains: refused_domains.clone(), ..Dislikes::default() });
-    let courier = Courier::new(desk.service.clone(), relay.clone());
+    let courier = Courier::new(desk.service.clone(), vec![Relay::new(relay.clone(), 20)]);
     for domain in refused_domains {
         desk.register(&format!("x@{domain}"), OLD).await.unwrap();
         desk.advance(SECOND);
@@ -155,7 +162,7 @@ async fn a_mailer_that_panics_costs_that_letter_alone() {
     }
     let desk = desk();
     let mailer = Arc::new(Panics(ScriptedMailer::default()));
-    let courier = Courier::new(desk.service.clone(), mailer.clone());
+    let courier = Courier::new(desk.service.clone(), vec![Relay::new(mailer.clone(), 20)]);
     desk.register(ANN, OLD).await.unwrap();
     desk.advance(SECOND);
     desk.register("bob@example.org", OLD).await.unwrap();
@@ -170,16 +177,126 @@ async fn a_letter_that_waited_past_its_deadline_under_a_claim_is_not_attempted()
     desk.register(ANN, OLD).await.unwrap();
     desk.deliver().await;
     desk.ask_reset(ANN).await.unwrap();
-    let Claimed::Letters(claim, letters) = desk.courier.claim(1, 0).await.unwrap() else {
+    let Claimed::Letters(claim, mut letters) = desk.courier.claim(1, true).await.unwrap() else {
         panic!("a letter is due")
     };
     for _ in 0..300 {
         desk.advance(LEASE / 2);
         assert_eq!(desk.courier.renew(claim).await.unwrap(), 1);
     }
-    let settlement = desk.courier.attempt(&letters[0]).await.unwrap().unwrap();
+    let settlement = desk.courier.attempt(letters.remove(0)).await.unwrap().unwrap();
     assert!(desk.courier.settle(&settlement).await.unwrap());
     desk.deliver().await;
     assert_eq!(states(&desk, Purpose::Reset).await, [LetterState::Expired]);
     assert!(desk.mails(Purpose::Reset).is_empty());
+}
+
+/// A relay that works or not, as it is told, and remembers what it took.
+#[derive(Default)]
+struct Switched {
+    is_down: std::sync::atomic::AtomicBool,
+    tried: std::sync::Mutex<Vec<String>>,
+    accepted: std::sync::Mutex<Vec<crate::LetterId>>,
+}
+
+impl Switched {
+    fn down(&self, is_down: bool) {
+        self.is_down.store(is_down, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn accepted(&self) -> usize {
+        self.accepted.lock().unwrap().len()
+    }
+}
+
+#[async_trait::async_trait]
+impl crate::mailer::Mailer for Switched {
+    async fn deliver(&self, parcel: crate::Parcel) -> Result<crate::Receipt, DeliveryError> {
+        self.tried.lock().unwrap().push(parcel.to.as_str().to_owned());
+        if self.is_down.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(DeliveryError::Relay { reason: "connect: refused".to_owned(), permanent: false });
+        }
+        self.accepted.lock().unwrap().push(parcel.letter);
+        Ok(crate::Receipt { reply: "250 taken".to_owned() })
+    }
+}
+
+#[tokio::test]
+async fn the_next_relay_takes_over_at_once_and_gives_back_when_the_first_works() {
+    let desk = desk();
+    let (first, second) = (Arc::new(Switched::default()), Arc::new(Switched::default()));
+    let relays = vec![Relay::new(first.clone(), 5), Relay::new(second.clone(), 5)];
+    let courier = Courier::new(desk.service.clone(), relays);
+    first.down(true);
+    for i in 0..8 {
+        desk.register(&format!("a{i}@example.org"), OLD).await.unwrap();
+    }
+    while courier.step(10).await.unwrap() > 0 {}
+    assert_eq!((first.accepted(), second.accepted()), (0, 8), "no letter waited");
+    assert_eq!(first.tried.lock().unwrap().len(), 1, "the first was spared after its fault");
+    let fault = courier.relay_fault().unwrap();
+    assert!(fault.contains("refused"), "{fault}");
+
+    // The probe fails and costs its letter nothing: the second relay takes it.
+    desk.advance(SECOND * 2);
+    desk.register("probe@example.org", OLD).await.unwrap();
+    while courier.step(10).await.unwrap() > 0 {}
+    assert_eq!((first.tried.lock().unwrap().len(), second.accepted()), (2, 9));
+
+    first.down(false);
+    desk.advance(SECOND * 5);
+    for i in 0..4 {
+        desk.register(&format!("b{i}@example.org"), OLD).await.unwrap();
+    }
+    while courier.step(10).await.unwrap() > 0 {}
+    assert!(courier.relay_fault().is_none());
+    desk.register("last@example.org", OLD).await.unwrap();
+    assert_eq!(courier.step(10).await.unwrap(), 1);
+    assert!(first.tried.lock().unwrap().contains(&"last@example.org".to_owned()), "the first has it back");
+    assert_eq!(first.accepted() + second.accepted(), 14);
+    let filter = LetterFilter { state: Some(LetterState::Sent), purpose: None, before: None, limit: 20 };
+    let letters = desk.service.store.letters(filter).await.unwrap();
+    assert!(letters.len() == 14 && letters.iter().all(|l| l.attempts == 1), "no fault was charged");
+    assert_eq!(courier.counts().sent, 14);
+}
+
+#[tokio::test]
+async fn a_fault_spares_the_relay_the_letters_that_were_claimed_for_it() {
+    let desk = desk();
+    let relay = Arc::new(Switched::default());
+    let courier = Courier::new(desk.service.clone(), vec![Relay::new(relay.clone(), 20)]);
+    relay.down(true);
+    for i in 0..10 {
+        desk.register(&format!("a{i}@example.org"), OLD).await.unwrap();
+    }
+    assert_eq!(courier.step(10).await.unwrap(), 10);
+    assert_eq!(relay.tried.lock().unwrap().len(), 1);
+    relay.down(false);
+    desk.advance(SECOND * 2);
+    let mut at_once = Vec::new();
+    while relay.accepted() < 10 {
+        at_once.push(courier.step(10).await.unwrap());
+        assert!(at_once.len() < 10);
+    }
+    assert_eq!(at_once, [1, 2, 4, 3], "slowly at first");
+}
+
+#[tokio::test]
+async fn the_budget_is_the_operators() {
+    let limits = crate::limits::Limits { mail_per_hour: Some(2), ..desk().service.policy.limits };
+    let desk = Desk::under(
+        Arc::new(crate::testing::MemoryStore::default()),
+        crate::Policy { limits, ..desk().service.policy.clone() },
+    );
+    for i in 0..5 {
+        desk.register(&format!("a{i}@example.org"), OLD).await.unwrap();
+    }
+    desk.deliver().await;
+    assert_eq!(desk.mailer.accepted().len(), 2);
+    assert_eq!(desk.courier.counts().over_budget, 3);
+    for _ in 0..7 {
+        desk.advance(MINUTE * 10);
+        desk.deliver().await;
+    }
+    assert_eq!(desk.mailer.accepted().len(), 4, "two in an hour");
 }

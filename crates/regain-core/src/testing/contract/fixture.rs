@@ -16,7 +16,8 @@ use crate::password::PasswordHash;
 use crate::rng::{self, OsRng};
 use crate::session::SessionId;
 use crate::store::{
-    Arm, Armed, CompleteReset, Outcome, PasswordChange, Posted, Registered, Settlement, Store,
+    Arm, Armed, Batch, ClaimOrder, CompleteReset, LetterFilter, Outcome, PasswordChange, Posted, Registered,
+    Settlement, Store,
 };
 use crate::testing::FakeClock;
 use crate::token::{TokenHash, TokenKeyId};
@@ -96,8 +97,28 @@ impl Fixture {
 
     /// Claims for the usual lease.
     pub async fn claim(&self, limit: usize) -> Vec<ClaimedLetter> {
+        self.claim_by(ClaimOrder { limit, ..self.order() }).await.letters
+    }
+
+    /// Claims as ordered.
+    pub async fn claim_by(&self, order: ClaimOrder) -> Batch {
+        self.store.claim(order, self.now()).await.expect("a step")
+    }
+
+    /// Up to ten letters, oldest first, for the usual lease, without a budget.
+    pub fn order(&self) -> ClaimOrder {
         let claim = ClaimId::random(&OsRng).expect("randomness");
-        self.store.claim(claim, limit, self.now() + LEASE, self.now()).await.expect("a step")
+        ClaimOrder { claim, limit: 10, newest: 0, lease: self.now() + LEASE, budget: None }
+    }
+
+    /// The newest letters of any state.
+    pub fn newest(&self, limit: usize) -> LetterFilter {
+        LetterFilter { state: None, purpose: None, before: None, limit }
+    }
+
+    /// Gives all claims back. Answers how many there were.
+    pub async fn free_all_claims(&self) -> usize {
+        self.store.free_all_claims(self.now()).await.expect("a step")
     }
 
     /// Claims the one letter that there must be.

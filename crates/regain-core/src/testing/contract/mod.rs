@@ -6,6 +6,7 @@ pub mod fixture;
 pub mod letters;
 pub mod manage;
 pub mod operator;
+pub mod queue;
 pub mod tokens;
 
 /// Makes one `#[tokio::test]` of each clause.
@@ -76,6 +77,14 @@ macro_rules! store_contract {
             claims: a_used_token_is_not_armed_again,
             claims: a_letter_armed_with_another_key_is_replaced,
             claims: the_next_due_time_is_the_earliest_of_due_and_lease,
+            queue: the_newest_letters_are_claimed_beside_the_oldest,
+            queue: the_mail_budget_holds_back_what_is_beyond_it,
+            queue: what_the_budget_held_back_goes_once_the_hour_is_over,
+            queue: a_share_of_the_mail_budget_is_for_resets,
+            queue: a_letter_without_an_account_costs_no_budget,
+            queue: a_claim_counts_what_it_closes,
+            queue: a_letter_that_is_there_at_every_crash_waits_longer_and_is_dead_in_the_end,
+            queue: a_letter_that_came_back_has_no_crashes,
             operator: letters_are_listed_newest_first_and_by_page,
             operator: a_waiting_letter_is_hastened_and_a_closed_one_replaced,
             operator: only_a_waiting_letter_is_dropped,

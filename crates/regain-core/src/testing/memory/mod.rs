@@ -10,15 +10,15 @@ use async_trait::async_trait;
 
 use crate::account::{Account, AccountId, AccountRecord, Generation, NewAccount};
 use crate::clock::Timestamp;
-use crate::letter::{ClaimId, ClaimedLetter, Letter, LetterId, NewLetter, Purpose};
+use crate::letter::{ClaimId, Letter, LetterId, NewLetter, Purpose};
 use crate::name::{KeyMode, NameKey};
 use crate::outbox::repeats::Repeats;
 use crate::password::PasswordHash;
 use crate::session::SessionId;
 use crate::store::{
-    AccountFilter, Added, AdminStanding, Arm, Armed, CompleteReset, Confirmation, Deleted, HeldSession,
-    LetterFilter, OutboxStatus, PasswordChange, Posted, Put, PutAccount, Registered, Retention, Retried,
-    Settlement, Store, StoreError, TokenStanding,
+    AccountFilter, Added, AdminStanding, Arm, Armed, Batch, ClaimOrder, CompleteReset, Confirmation, Deleted,
+    HeldSession, LetterFilter, OutboxStatus, PasswordChange, Posted, Put, PutAccount, Registered, Retention,
+    Retried, Settlement, Store, StoreError, TokenStanding,
 };
 use crate::token::TokenHash;
 
@@ -205,14 +205,8 @@ impl Store for MemoryStore {
         Ok(self.lock().post(letter, repeats, now))
     }
 
-    async fn claim(
-        &self,
-        claim: ClaimId,
-        limit: usize,
-        lease: Timestamp,
-        now: Timestamp,
-    ) -> Result<Vec<ClaimedLetter>, StoreError> {
-        Ok(self.lock().claim(claim, limit, lease, now))
+    async fn claim(&self, order: ClaimOrder, now: Timestamp) -> Result<Batch, StoreError> {
+        Ok(self.lock().claim(&order, now))
     }
 
     async fn arm(&self, arm: Arm, now: Timestamp) -> Result<Armed, StoreError> {
@@ -227,8 +221,8 @@ impl Store for MemoryStore {
         Ok(self.lock().settle(settlement, now))
     }
 
-    async fn free_all_claims(&self) -> Result<usize, StoreError> {
-        Ok(self.lock().free_all_claims())
+    async fn free_all_claims(&self, now: Timestamp) -> Result<usize, StoreError> {
+        Ok(self.lock().free_all_claims(now))
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -1,13 +1,19 @@
 //! The steps on letters.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::account::{Account, AccountId};
 use crate::clock::Timestamp;
 use crate::letter::{ClaimId, ClaimedLetter, Letter, LetterId, LetterState, NewLetter, Purpose};
 use crate::outbox::backoff;
+use crate::outbox::budget::{self, MailBudget};
+use crate::outbox::crashes;
 use crate::outbox::repeats::Repeats;
-use crate::store::{Arm, Armed, LetterFilter, OutboxStatus, Outcome, Posted, Retention, Retried, Settlement};
+use crate::store::{
+    Arm, Armed, Batch, ClaimOrder, LetterFilter, OutboxStatus, Outcome, Posted, Retention, Retried,
+    Settlement,
+};
 use crate::testing::memory::{LetterRow, State, TokenRow};
 
 impl LetterRow {
@@ -56,6 +62,7 @@ impl State {
             deadline: new.deadline,
             due: new.posted,
             attempts: 0,
+            crashes: 0,
             repeats: 0,
             state: LetterState::Waiting,
             ended: None,
@@ -113,37 +120,52 @@ impl State {
         None
     }
 
-    pub(super) fn claim(
-        &mut self,
-        claim: ClaimId,
-        limit: usize,
-        lease: Timestamp,
-        now: Timestamp,
-    ) -> Vec<ClaimedLetter> {
+    pub(super) fn claim(&mut self, order: &ClaimOrder, now: Timestamp) -> Batch {
+        let mut spent = Spent::of(&self.letters, now);
         let accounts = &self.accounts;
         let mut rows: Vec<&mut LetterRow> = self.letters.iter_mut().filter(|r| r.is_claimable(now)).collect();
         rows.sort_by_key(|r| (r.letter.due, r.letter.id));
-        let mut claimed = Vec::new();
-        for row in rows {
-            if claimed.len() == limit {
-                break;
-            }
+        let mut batch = Batch::default();
+        let mut rows: VecDeque<&mut LetterRow> = rows.into();
+        while batch.letters.len() < order.limit {
+            let is_oldest = batch.letters.len() + order.newest < order.limit;
+            let next = if is_oldest { rows.pop_front() } else { rows.pop_back() };
+            let Some(row) = next else { break };
             match standing(&row.letter, accounts, now) {
-                Err(end) => row.close(end, now),
+                Err(end) => {
+                    batch.closed.count(&row.letter, end);
+                    if end == LetterState::Dead {
+                        row.letter.last_error = Some(crashes::REASON.to_owned());
+                    }
+                    row.close(end, now);
+                }
                 Ok(account) => {
+                    // One whose lease ran out has its place in the budget already.
+                    let is_new = row.letter.state == LetterState::Waiting;
+                    let put_off = |spent: &mut Spent| spent.put_off(order.budget, row.letter.purpose, now);
+                    if let Some(again) = is_new.then(|| put_off(&mut spent)).flatten() {
+                        row.letter.last_error = Some(budget::REASON.to_owned());
+                        row.wait(again);
+                        batch.put_off += 1;
+                        continue;
+                    }
+                    if !is_new {
+                        row.letter.crashes += 1;
+                        batch.reclaimed += 1;
+                    }
                     row.letter.account = Some(account.id.clone());
                     row.letter.state = LetterState::Claimed;
-                    row.claim = Some(claim);
-                    row.lease = lease;
-                    claimed.push(ClaimedLetter {
+                    row.claim = Some(order.claim);
+                    row.lease = order.lease;
+                    batch.letters.push(ClaimedLetter {
                         letter: row.letter.clone(),
                         account: account.clone(),
-                        claim,
+                        claim: order.claim,
                     });
                 }
             }
         }
-        claimed
+        batch
     }
 
     pub(super) fn arm(&mut self, arm: Arm, now: Timestamp) -> Armed {
@@ -215,6 +237,7 @@ impl State {
             }
             Outcome::Later { due, error, reply } => {
                 row.letter.attempts += 1;
+                row.letter.crashes = 0;
                 row.letter.last_error = Some(error);
                 row.letter.relay_reply = reply;
                 row.wait(due);
@@ -226,6 +249,7 @@ impl State {
                 row.close(LetterState::Dead, now);
             }
             Outcome::Released { error } => {
+                row.letter.crashes = 0;
                 let mut due = row.letter.due;
                 if error.is_some() {
                     row.letter.last_error = error;
@@ -237,9 +261,18 @@ impl State {
         true
     }
 
-    pub(super) fn free_all_claims(&mut self) -> usize {
+    pub(super) fn free_all_claims(&mut self, now: Timestamp) -> usize {
         let held = self.letters.iter_mut().filter(|r| r.letter.state == LetterState::Claimed);
-        held.map(|row| row.wait(row.letter.due)).count()
+        held.map(|row| {
+            row.letter.crashes += 1;
+            if row.letter.crashes >= crashes::MOST {
+                row.letter.last_error = Some(crashes::REASON.to_owned());
+                return row.close(LetterState::Dead, now);
+            }
+            let wait = crashes::delay(row.letter.crashes, row.letter.id);
+            row.wait(if wait.is_zero() { row.letter.due } else { now + wait });
+        })
+        .count()
     }
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {
@@ -319,6 +352,43 @@ impl State {
     }
 }
 
+/// How far the mail budget is spent.
+struct Spent {
+    mails: u64,
+    /// When mails of the last hour were sent.
+    sent: Vec<Timestamp>,
+    /// Letters that wait for a place in the budget, or for another attempt.
+    ahead: usize,
+}
+
+impl Spent {
+    fn of(letters: &[LetterRow], now: Timestamp) -> Self {
+        let mut sent: Vec<Timestamp> = letters
+            .iter()
+            .filter(|r| r.letter.state == LetterState::Sent)
+            .filter_map(|r| r.letter.ended)
+            .filter(|ended| *ended + MailBudget::WINDOW > now)
+            .collect();
+        sent.sort();
+        let claimed = letters.iter().filter(|r| r.letter.state == LetterState::Claimed).count();
+        let is_ahead = |r: &&LetterRow| r.letter.state == LetterState::Waiting && r.letter.due > now;
+        let ahead = letters.iter().filter(is_ahead).count();
+        Self { mails: (sent.len() + claimed) as u64, sent, ahead }
+    }
+
+    /// Charges a letter; or says when it may be tried again, where there is a budget and it is spent.
+    fn put_off(&mut self, budget: Option<MailBudget>, purpose: Purpose, now: Timestamp) -> Option<Timestamp> {
+        let limit = budget?.limit(purpose);
+        if self.mails < limit {
+            self.mails += 1;
+            return None;
+        }
+        let place = usize::try_from(self.mails - limit).unwrap_or(usize::MAX).saturating_add(self.ahead);
+        self.ahead += 1;
+        Some(budget::again(self.sent.get(place).copied(), now))
+    }
+}
+
 /// The account a letter is for, or the state in which it ends instead.
 fn standing<'a>(
     letter: &Letter,
@@ -327,6 +397,9 @@ fn standing<'a>(
 ) -> Result<&'a Account, LetterState> {
     if letter.deadline < now {
         return Err(LetterState::Expired);
+    }
+    if letter.state == LetterState::Claimed && letter.crashes + 1 >= crashes::MOST {
+        return Err(LetterState::Dead);
     }
     let is_owner = |a: &&Account| match &letter.account {
         Some(id) => a.id == *id && a.name_key == letter.name_key,

@@ -3,6 +3,7 @@
 //! A step that fails is undone by the writer. Reads are single statements, so that each sees one state.
 
 pub(crate) mod accounts;
+pub(crate) mod claim;
 pub(crate) mod courier;
 pub(crate) mod manage;
 pub(crate) mod operator;
@@ -10,7 +11,7 @@ pub(crate) mod post;
 pub(crate) mod read;
 pub(crate) mod tokens;
 
-use regain_core::{AccountId, LetterId, NameKey, Purpose, Timestamp, UserAgent};
+use regain_core::{AccountId, LetterId, LetterState, NameKey, Purpose, Timestamp, UserAgent};
 use rusqlite::Connection;
 use std::net::IpAddr;
 
@@ -42,6 +43,21 @@ fn insert_letter(c: &Connection, new: &NewRow<'_>) -> rusqlite::Result<()> {
         new.posted.as_millis(),
         new.deadline.as_millis(),
     ))
+    .map(drop)
+}
+
+/// Closes a letter, whoever holds it.
+fn close_letter(
+    c: &Connection,
+    id: &LetterId,
+    end: LetterState,
+    why: &str,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    c.prepare_cached(
+        "UPDATE letters SET state = ?2, ended = ?3, last_error = ?4, claim = NULL, lease = NULL WHERE id = ?1",
+    )?
+    .execute((id.as_bytes(), end.as_str(), now.as_millis(), why))
     .map(drop)
 }
 

@@ -13,6 +13,7 @@ use crate::sqlite::migrate::{MIGRATIONS, sha256};
 const RELEASED: &[(&str, &str)] = &[
     ("0001_schema", "732a27a009555023916fed49b136e2c98e7734044c0a1dbf6fefd855d7597ff6"),
     ("0002_deleted_accounts", "c2054a40c500b15a0a75c0121926521a91dcf0b7913a5281b5ed8e2b42e4c59a"),
+    ("0003_crashes", "936475ad9d4aec4ec005ddac0e8e46a4008e18a47c1a4d5ebaf1035006d046a1"),
 ];
 
 #[test]

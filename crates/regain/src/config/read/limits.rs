@@ -6,12 +6,14 @@ use regain_core::{Limits, PerMinute};
 
 use super::super::Config;
 use super::super::reader::Section;
-use super::{boolean, put, refuse};
+use super::{boolean, put};
 
 /// What a limit on a client or on one name may be.
 pub(in super::super) const RATES: RangeInclusive<u32> = 1..=1_000_000;
 /// What `waitingLetters` may be.
 pub(in super::super) const WAITING: RangeInclusive<u64> = 1..=1_000_000_000;
+/// What `mailPerHour` may be.
+pub(in super::super) const BUDGETS: RangeInclusive<u32> = 1..=100_000_000;
 /// What `maxConnections` may be.
 pub(in super::super) const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
 
@@ -28,7 +30,8 @@ pub(super) fn read(mut section: Section<'_>, config: &mut Config) {
     put(&mut limits.waiting_letters, waiting);
     let connections = section.find("maxConnections");
     put(&mut config.max_connections, connections.and_then(|found| found.integer(CONNECTIONS)));
-    refuse(&mut section, "mailPerHour", "is not available yet; leave it out");
+    let budget = section.find("mailPerHour");
+    put(&mut limits.mail_per_hour, budget.and_then(|found| found.switch(BUDGETS, usual.mail_per_hour)));
     let shares = section.nested("perClient");
     if !shares.is_table() {
         per_client_as_one(shares.boolean(), limits);

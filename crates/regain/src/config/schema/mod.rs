@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use self::values::{boolean, integer, object, switch, text, texts, time};
 use super::Config;
-use super::read::limits::{CONNECTIONS, RATES, WAITING};
+use super::read::limits::{BUDGETS, CONNECTIONS, RATES, WAITING};
 use super::read::{CONFIRMATIONS, PASSWORD_LENGTHS, RESETS, SESSIONS};
 
 /// Writes the JSON Schema (draft 2020-12) of a configuration file.
@@ -127,6 +127,11 @@ fn limits(config: &Config) -> Value {
             "Failed sign-ins for one name in an hour, after which each client has one try a minute.",
             RATES,
             limits.failed_sign_ins
+        ),
+        "mailPerHour": switch(
+            "Mails handed to relays in an hour, of all accounts together; more wait. The last quarter is for resets alone.",
+            BUDGETS,
+            limits.mail_per_hour
         ),
         "waitingLetters": switch(
             "Mails that wait to be delivered, after which requests for mail are answered with 503.",

@@ -56,7 +56,6 @@ fn each_wrong_value_is_refused_with_its_key_and_line() {
         ("limits.perClient.mail = 'off'", "limits.perClient.mail"),
         ("limits.failedSignIns = -1", "limits.failedSignIns"),
         ("limits.maxConnections = false", "limits.maxConnections"),
-        ("limits.mailPerHour = 100", "limits.mailPerHour"),
         ("adminAddress = '127.0.0.1'", "adminAddress"),
         ("authorizationHeaderName = 'Cookie'", "authorizationHeaderName"),
         ("authorizationHeaderName = 'hunter2:'", "authorizationHeaderName"),

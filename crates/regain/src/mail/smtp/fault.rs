@@ -7,7 +7,7 @@
 //! | MAIL | relay; never for SIZE (552, x.3.4, 5.2.3) and SMTPUTF8 (5.6.7) | relay |
 //! | RCPT | later; by policy for 530 and 5.7.x, greylisted for 45x; other 5xx never | later |
 //! | DATA | relay | later |
-//! | final dot | later, also 421; greylisted for 45x; 5xx never | later |
+//! | final dot | later, also 421; greylisted for 45x; 5xx never | later, perhaps it was taken |
 //!
 //! A relay's fault is permanent, that is a matter of configuration, with 5xx, TLS that fails, or no usable login.
 //! An address of ours that cannot be a sender is configuration too; a recipient that cannot be one is never.
@@ -47,6 +47,8 @@ pub(super) fn fault(phase: Phase, cause: &Cause) -> Fault {
         | Cause::AuthUnavailable => {
             if is_before_rcpt(phase) {
                 Fault::Relay { permanent: false }
+            } else if phase == Phase::FinalDot {
+                Fault::Later(LaterKind::Unknown)
             } else {
                 Fault::Later(LaterKind::Other)
             }
@@ -102,6 +104,7 @@ mod tests {
     const GREYLISTED: Fault = Fault::Later(LaterKind::Greylisted);
     const POLICY: Fault = Fault::Later(LaterKind::Policy);
     const OTHER: Fault = Fault::Later(LaterKind::Other);
+    const UNKNOWN: Fault = Fault::Later(LaterKind::Unknown);
 
     const EARLY: [Phase; 7] = [
         Phase::Resolve,
@@ -193,9 +196,10 @@ mod tests {
             for phase in EARLY.into_iter().chain([Phase::Mail]) {
                 assert_eq!(fault(phase, &cause), TEMPORARY, "{phase}: {cause}");
             }
-            for phase in [Phase::Rcpt, Phase::Data, Phase::FinalDot] {
+            for phase in [Phase::Rcpt, Phase::Data] {
                 assert_eq!(fault(phase, &cause), OTHER, "{phase}: {cause}");
             }
+            assert_eq!(fault(Phase::FinalDot, &cause), UNKNOWN, "{cause}");
         }
     }
 
@@ -204,7 +208,7 @@ mod tests {
         assert_eq!(fault(Phase::Tls, &Cause::Tls("expired".to_owned())), PERMANENT);
         assert_eq!(fault(Phase::StartTls, &Cause::TlsUnavailable), PERMANENT);
         assert_eq!(fault(Phase::Auth, &Cause::AuthUnavailable), PERMANENT);
-        assert_eq!(fault(Phase::FinalDot, &Cause::Tls("bad record".to_owned())), OTHER);
+        assert_eq!(fault(Phase::FinalDot, &Cause::Tls("bad record".to_owned())), UNKNOWN);
     }
 
     #[test]

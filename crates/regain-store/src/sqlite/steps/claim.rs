@@ -1,0 +1,300 @@
+//! The claim: which letters a courier gets, what is closed or put off on the way, and giving claims back.
+
+use std::time::Duration;
+
+use regain_core::letter::ClaimedLetter;
+use regain_core::outbox::budget::{self, MailBudget};
+use regain_core::outbox::{backoff, crashes};
+use regain_core::store::{Batch, ClaimOrder};
+use regain_core::{Account, Letter, LetterId, LetterState, Purpose, Timestamp};
+use rusqlite::Connection;
+
+use super::{close_letter, count};
+use crate::sqlite::rows::{ACCOUNT_WIDTH, LETTER_WIDTH, account, account_columns, letter, letter_columns};
+
+/// No lease runs longer than this; one that does was given by a clock that was wrong.
+const LONGEST_LEASE: Duration = Duration::from_secs(600);
+/// So many letters are looked at in one go, at least.
+const PAGE: usize = 64;
+/// One claim closes or puts off no more letters than about so many, so that the steps that wait behind it get their turn.
+const PASSED_AT_ONCE: usize = 500;
+
+/// Claims what is due from both ends of the queue.
+pub(crate) fn claim(c: &Connection, order: &ClaimOrder, now: Timestamp) -> rusqlite::Result<Batch> {
+    let mut claiming = Claiming { c, order, now, budget: None, passed: 0, batch: Batch::default() };
+    if let Some(budget) = order.budget {
+        claiming.budget = Some(Spent::read(c, budget, now)?);
+    }
+    claiming.take_from(OLDEST, order.limit.saturating_sub(order.newest))?;
+    let oldest = claiming.batch.letters.len();
+    claiming.take_from(NEWEST, order.limit)?;
+    let Claiming { mut batch, .. } = claiming;
+    // Somebody waits for the newest now: they go first.
+    batch.letters.rotate_left(oldest);
+    Ok(batch)
+}
+
+/// Gives back whatever is claimed, since whoever held it has ended.
+pub(crate) fn free_all_claims(c: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+    let held: Vec<(LetterId, u32)> = c
+        .prepare_cached("SELECT id, crashes FROM letters INDEXED BY letters_claimed WHERE state = 'claimed'")?
+        .query_map((), |row| Ok((LetterId::from_bytes(row.get(0)?), row.get::<_, u32>(1)? + 1)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (id, crashes) in &held {
+        if *crashes >= crashes::MOST {
+            close_letter(c, id, LetterState::Dead, crashes::REASON, now)?;
+            continue;
+        }
+        let wait = crashes::delay(*crashes, *id);
+        let due = (!wait.is_zero()).then(|| (now + wait).as_millis());
+        c.prepare_cached(
+            "UPDATE letters SET state = 'waiting', crashes = ?2, due = coalesce(?3, due), claim = NULL, lease = NULL
+             WHERE id = ?1",
+        )?
+        .execute((id.as_bytes(), crashes, due))?;
+    }
+    Ok(held.len())
+}
+
+/// A claim in the making.
+struct Claiming<'a> {
+    c: &'a Connection,
+    order: &'a ClaimOrder,
+    now: Timestamp,
+    budget: Option<Spent>,
+    /// Letters closed or put off.
+    passed: usize,
+    batch: Batch,
+}
+
+impl Claiming<'_> {
+    /// Claims letters in the order of that statement until there are `limit` in all.
+    fn take_from(&mut self, statement: &str, limit: usize) -> rusqlite::Result<()> {
+        while self.batch.letters.len() < limit && self.passed < PASSED_AT_ONCE {
+            let page = self.due(statement, PAGE.max(limit - self.batch.letters.len()))?;
+            if page.is_empty() {
+                break;
+            }
+            for (letter, standing) in page {
+                match standing {
+                    Standing::Ends(end, why) => {
+                        close_letter(self.c, &letter.id, end, why, self.now)?;
+                        self.batch.closed.count(&letter, end);
+                        self.passed += 1;
+                    }
+                    Standing::For(_) if self.batch.letters.len() == limit => break,
+                    Standing::For(account) => self.take(letter, *account)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims one letter, if the budget allows.
+    fn take(&mut self, mut letter: Letter, account: Account) -> rusqlite::Result<()> {
+        let is_new = letter.state == LetterState::Waiting;
+        // One whose lease ran out has its place in the budget already.
+        if let (true, Some(spent)) = (is_new, &mut self.budget)
+            && let Some(again) = spent.put_off(self.c, letter.purpose, self.now)?
+        {
+            self.batch.put_off += 1;
+            self.passed += 1;
+            return self
+                .c
+                .prepare_cached("UPDATE letters SET due = ?2, last_error = ?3 WHERE id = ?1")?
+                .execute((letter.id.as_bytes(), again.as_millis(), budget::REASON))
+                .map(drop);
+        }
+        letter.crashes += u32::from(!is_new);
+        self.batch.reclaimed += u64::from(!is_new);
+        let ClaimOrder { claim, lease, .. } = *self.order;
+        self.c
+            .prepare_cached(
+                "UPDATE letters SET state = 'claimed', account = ?2, claim = ?3, lease = ?4, crashes = ?5 WHERE id = ?1",
+            )?
+            .execute((letter.id.as_bytes(), account.id.as_str(), claim.0, lease.as_millis(), letter.crashes))?;
+        letter.account = Some(account.id.clone());
+        letter.state = LetterState::Claimed;
+        self.batch.letters.push(ClaimedLetter { letter, account, claim });
+        Ok(())
+    }
+
+    /// The letters that may be claimed, each with what it comes to.
+    fn due(&self, statement: &str, limit: usize) -> rusqlite::Result<Vec<(Letter, Standing)>> {
+        let mut statement = self.c.prepare_cached(statement)?;
+        let parameters = (
+            self.now.as_millis(),
+            (self.now + backoff::LONGEST).as_millis(),
+            (self.now + LONGEST_LEASE).as_millis(),
+            self.order.claim.0,
+            count(limit),
+            crashes::MOST,
+        );
+        let rows = statement.query_map(parameters, |row| {
+            let standing = match row.get::<_, Option<String>>(LETTER_WIDTH + ACCOUNT_WIDTH)?.as_deref() {
+                None => Standing::For(Box::new(account(row, LETTER_WIDTH)?)),
+                Some("expired") => Standing::Ends(LetterState::Expired, "its deadline has passed"),
+                Some("superseded") => {
+                    Standing::Ends(LetterState::Superseded, "the address is confirmed already")
+                }
+                Some("dead") => Standing::Ends(LetterState::Dead, crashes::REASON),
+                Some(_) => Standing::Ends(LetterState::Dropped, "there is no account to send it to"),
+            };
+            Ok((letter(row)?, standing))
+        })?;
+        rows.collect()
+    }
+}
+
+/// How far the mail budget is spent.
+struct Spent {
+    budget: MailBudget,
+    /// Mails sent within the window, and letters claimed now.
+    mails: u64,
+    /// Letters that wait for a place in the budget, or for another attempt; read when it is needed.
+    ahead: Option<u64>,
+}
+
+impl Spent {
+    fn read(c: &Connection, budget: MailBudget, now: Timestamp) -> rusqlite::Result<Self> {
+        let mails: i64 = c
+            .prepare_cached(
+                "SELECT (SELECT count(*) FROM (SELECT 1 FROM letters WHERE state = 'sent' AND ended > ?1 LIMIT ?2))
+                      + (SELECT count(*) FROM letters INDEXED BY letters_claimed WHERE state = 'claimed')",
+            )?
+            .query_row((window(now), budget.per_hour), |row| row.get(0))?;
+        Ok(Self { budget, mails: u64::try_from(mails).unwrap_or(0), ahead: None })
+    }
+
+    /// Charges a letter; or says when it may be tried again, where the budget is spent.
+    fn put_off(
+        &mut self,
+        c: &Connection,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> rusqlite::Result<Option<Timestamp>> {
+        let limit = self.budget.limit(purpose);
+        if self.mails < limit {
+            self.mails += 1;
+            return Ok(None);
+        }
+        let ahead = match self.ahead {
+            Some(ahead) => ahead,
+            None => waiting_ahead(c, now)?,
+        };
+        self.ahead = Some(ahead + 1);
+        let place = self.mails - limit + ahead;
+        Ok(Some(budget::again(sent_at(c, place, now)?, now)))
+    }
+}
+
+/// Letters that are due within the longest wait.
+fn waiting_ahead(c: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
+    let ahead: i64 = c
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT 1 FROM letters WHERE state = 'waiting' AND due > ?1 AND due <= ?2 LIMIT 10000)",
+        )?
+        .query_row((now.as_millis(), (now + backoff::LONGEST).as_millis()), |row| row.get(0))?;
+    Ok(u64::try_from(ahead).unwrap_or(0))
+}
+
+/// When the mail at that place was sent, of those within the window, and only if it leaves the window soon.
+fn sent_at(c: &Connection, place: u64, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
+    let soon = (now + backoff::LONGEST).as_millis() - window_millis();
+    let at: Option<Option<i64>> = c
+        .prepare_cached(
+            "SELECT (SELECT ended FROM letters WHERE state = 'sent' AND ended > ?1 AND ended < ?2
+                     ORDER BY ended LIMIT 1 OFFSET ?3)",
+        )?
+        .query_row((window(now), soon, i64::try_from(place).unwrap_or(i64::MAX)), |row| row.get(0))
+        .map(Some)?;
+    Ok(at.flatten().map(Timestamp::from_millis))
+}
+
+fn window(now: Timestamp) -> i64 {
+    now.as_millis() - window_millis()
+}
+
+fn window_millis() -> i64 {
+    i64::try_from(MailBudget::WINDOW.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// What a due letter comes to.
+enum Standing {
+    /// It is for this account.
+    For(Box<Account>),
+    /// It ends so, because of this.
+    Ends(LetterState, &'static str),
+}
+
+/// Of the letters that `$found` gives, their rows, their accounts and the ends that they come to. Parameters: now, the
+/// longest wait from now, the longest lease from now, the claim, how many, and how many crashes are too many.
+macro_rules! due {
+    ($found:literal, $order:literal) => {
+        concat!(
+            "SELECT ",
+            letter_columns!(),
+            ", ",
+            account_columns!(),
+            ", CASE
+                 WHEN l.deadline < ?1 THEN 'expired'
+                 WHEN l.state = 'claimed' AND l.crashes + 1 >= ?6 THEN 'dead'
+                 WHEN a.id IS NULL OR a.is_disabled OR a.address IS NULL THEN 'dropped'
+                 WHEN l.purpose = 'confirm' AND a.is_confirmed THEN 'superseded'
+               END
+             FROM (",
+            $found,
+            ") found
+             CROSS JOIN letters l ON l.id = found.id
+             LEFT JOIN accounts a ON a.name_key = l.name_key AND (l.account IS NULL OR l.account = a.id)
+             ORDER BY ",
+            $order,
+            " LIMIT ?5"
+        )
+    };
+}
+
+/// Oldest due first. Four ranges of two indexes: the second and the fourth hold what a wrong clock has put far ahead.
+const OLDEST: &str = due!(
+    "SELECT * FROM (SELECT id FROM letters WHERE state = 'waiting' AND due <= ?1
+                    ORDER BY due, id LIMIT ?5)
+     UNION ALL
+     SELECT * FROM (SELECT id FROM letters WHERE state = 'waiting' AND due > ?2
+                    ORDER BY due, id LIMIT ?5)
+     UNION ALL
+     SELECT * FROM (SELECT id FROM letters WHERE state = 'claimed' AND lease <= ?1 AND claim <> ?4
+                    ORDER BY lease, id LIMIT ?5)
+     UNION ALL
+     SELECT * FROM (SELECT id FROM letters WHERE state = 'claimed' AND lease > ?3 AND claim <> ?4
+                    ORDER BY lease, id LIMIT ?5)",
+    "l.due, l.id"
+);
+
+/// Those that came due last.
+const NEWEST: &str = due!(
+    "SELECT id FROM letters WHERE state = 'waiting' AND due <= ?1
+     ORDER BY due DESC, id DESC LIMIT ?5",
+    "l.due DESC, l.id DESC"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::steps::plan_of;
+
+    #[test]
+    fn what_is_due_is_found_by_index() {
+        for (statement, ranges) in [(OLDEST, 4), (NEWEST, 1)] {
+            let plan = plan_of(statement);
+            let reads: Vec<&String> = plan.iter().filter(|line| line.contains(" letters ")).collect();
+            assert_eq!(reads.len(), ranges, "{plan:#?}");
+            let is_range =
+                |line: &str| line.contains("letters_waiting (due") || line.contains("letters_claimed (lease");
+            assert!(reads.iter().all(|line| is_range(line)), "{plan:#?}");
+            assert!(
+                !plan.iter().any(|line| line.starts_with("SCAN l") || line.starts_with("SCAN a")),
+                "{plan:#?}"
+            );
+        }
+    }
+}
