@@ -40,4 +40,4 @@ pub use error::{Cause, Phase, SendError, StartError};
 pub use pool::{Accepted, Pool};
 pub use sender::{Mailbox, Sender, SenderError};
 pub use session::{Deadlines, EnhancedCode, Envelope, Reply, TrustRoots};
-pub use settings::{Settings, SettingsError, StartTls};
+pub use settings::{AuthMethod, Settings, SettingsError, StartTls, TlsCa, TlsVersion};

@@ -3,6 +3,7 @@
 //! Invariant: the password appears in the JSON that was asked for and nowhere else, in no error either.
 
 use std::io::Read;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
@@ -20,11 +21,12 @@ pub(crate) enum Mail {
     ///
     /// The keys of --json are host, port, secure, user, pass, pool, maxConnections, maxMessages, rateLimit, rateDelta,
     /// requireTLS, ignoreTLS, tls.rejectUnauthorized, tls.servername, name, connectionTimeout, greetingTimeout,
-    /// socketTimeout (milliseconds) and starttls, in one flat object. null is what the URL leaves out and nodemailer has no
-    /// value for. The port, the three time-outs and, with pool=true, the sizes of the pool are nodemailer's defaults where
-    /// they are left out. requireTLS and ignoreTLS are the URL's own; starttls is what follows from all of it: required,
-    /// optional or never. Regain keeps deadlines of its own, which are no longer than the three time-outs. pass is the
-    /// password in clear; without --json it is not shown.
+    /// socketTimeout, starttls, opportunisticTLS, tls.ca, tls.minVersion, localAddress, dnsTimeout, idleTimeout, authMethod
+    /// and service, in one flat object; times are in milliseconds. null is what the URL leaves out. The port, the first
+    /// three time-outs and, with pool=true, the sizes of the pool are nodemailer's defaults where they are left out.
+    /// requireTLS and ignoreTLS are the URL's own, or those of its service; starttls is what follows from all of it:
+    /// required, optional or never. Regain keeps deadlines of its own, which are no longer than these defaults. pass is
+    /// the password in clear; without --json it is not shown.
     #[command(after_help = INSPECT_EXAMPLES, override_usage = "regain mail inspect [OPTIONS] <URL>")]
     Inspect {
         /// One flat JSON object, with the password
@@ -57,12 +59,10 @@ const FROM_EXAMPLES: &str = "Examples:\n  regain mail inspect-from '\"Sender Nam
 /// No connection string and no sender is as long as this.
 const MOST_INPUT: u64 = 64 * 1024;
 
-/// What nodemailer has where a URL is silent: milliseconds, and messages.
-const CONNECTION_TIMEOUT: u64 = 120_000;
-const GREETING_TIMEOUT: u64 = 30_000;
-const SOCKET_TIMEOUT: u64 = 600_000;
-const POOL_MAX_MESSAGES: u64 = 100;
-const POOL_RATE_DELTA: u64 = 1_000;
+/// What nodemailer has where a URL is silent.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
+const GREETING_TIMEOUT: Duration = Duration::from_secs(30);
+const SOCKET_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Mail {
     pub(crate) fn run(&self) -> Result<()> {
@@ -127,9 +127,11 @@ fn meaning(settings: &Settings) -> Map<String, Value> {
             Some(text) => json!(text),
         }
     };
-    let pooled = |value: u64| if settings.pool() { json!(value) } else { Value::Null };
-    let says_connections = written.iter().any(|(key, _)| *key == "maxConnections");
-    let connections = (settings.pool() || says_connections).then(|| settings.max_connections());
+    let says = |name: &str| written.iter().any(|(key, _)| *key == name);
+    let pooled = |name: &str, value: Value| if settings.pool() || says(name) { value } else { Value::Null };
+    let time = |said: Option<Duration>, default: Option<Duration>| {
+        json!(said.or(default).map(|time| time.as_millis()))
+    };
     let pairs = [
         ("host", json!(settings.host())),
         ("port", json!(settings.port())),
@@ -137,19 +139,27 @@ fn meaning(settings: &Settings) -> Map<String, Value> {
         ("user", json!(settings.user())),
         ("pass", json!(settings.expose_password())),
         ("pool", option("pool")),
-        ("maxConnections", json!(connections)),
-        ("maxMessages", pooled(POOL_MAX_MESSAGES)),
-        ("rateLimit", Value::Null),
-        ("rateDelta", pooled(POOL_RATE_DELTA)),
+        ("maxConnections", pooled("maxConnections", json!(settings.max_connections()))),
+        ("maxMessages", pooled("maxMessages", json!(settings.max_messages()))),
+        ("rateLimit", json!(settings.rate_limit())),
+        ("rateDelta", pooled("rateDelta", time(Some(settings.rate_delta()), None))),
         ("requireTLS", option("requireTLS")),
         ("ignoreTLS", option("ignoreTLS")),
         ("tls.rejectUnauthorized", option("tls.rejectUnauthorized")),
         ("tls.servername", json!(settings.servername())),
         ("name", json!(settings.name())),
-        ("connectionTimeout", json!(CONNECTION_TIMEOUT)),
-        ("greetingTimeout", json!(GREETING_TIMEOUT)),
-        ("socketTimeout", json!(SOCKET_TIMEOUT)),
+        ("connectionTimeout", time(settings.connection_timeout(), Some(CONNECTION_TIMEOUT))),
+        ("greetingTimeout", time(settings.greeting_timeout(), Some(GREETING_TIMEOUT))),
+        ("socketTimeout", time(settings.socket_timeout(), Some(SOCKET_TIMEOUT))),
         ("starttls", json!(settings.starttls().to_string())),
+        ("opportunisticTLS", option("opportunisticTLS")),
+        ("tls.ca", option("tls.ca")),
+        ("tls.minVersion", option("tls.minVersion")),
+        ("localAddress", option("localAddress")),
+        ("dnsTimeout", time(settings.dns_timeout(), None)),
+        ("idleTimeout", time(settings.idle_timeout(), None)),
+        ("authMethod", option("authMethod")),
+        ("service", option("service")),
     ];
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

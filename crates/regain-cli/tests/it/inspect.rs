@@ -17,6 +17,8 @@ fn plain() -> Map<String, Value> {
         "maxConnections": null, "maxMessages": null, "rateLimit": null, "rateDelta": null, "requireTLS": null,
         "ignoreTLS": null, "tls.rejectUnauthorized": null, "tls.servername": null, "name": null,
         "connectionTimeout": 120000, "greetingTimeout": 30000, "socketTimeout": 600000, "starttls": "required",
+        "opportunisticTLS": null, "tls.ca": null, "tls.minVersion": null, "localAddress": null, "dnsTimeout": null,
+        "idleTimeout": null, "authMethod": null, "service": null,
     }) else {
         unreachable!()
     };
@@ -63,8 +65,22 @@ fn the_documented_examples_mean_what_is_documented() {
         ("smtp://[::1]:2525", vec![json!({ "host": "::1", "port": 2525, "starttls": "optional" })]),
         ("smtp://jõgeva.ee", vec![json!({ "host": "xn--jgeva-dua.ee" })]),
         ("smtp://smtp.example.com/?pool=true", vec![pool.clone()]),
-        ("smtp://smtp.example.com?pool=true&maxConnections=10", vec![pool, json!({ "maxConnections": 10 })]),
-        ("smtp://smtp.example.com?maxConnections=3", vec![json!({ "maxConnections": 3 })]),
+        (
+            "smtps://user:pass@smtp.example.com/?pool=true&maxConnections=10&maxMessages=50",
+            vec![
+                tls.clone(),
+                pool.clone(),
+                json!({ "user": "user", "pass": "pass", "maxConnections": 10, "maxMessages": 50 }),
+            ],
+        ),
+        (
+            "smtp://smtp.example.com?pool=true&rateLimit=5&rateDelta=2000",
+            vec![pool, json!({ "rateLimit": 5, "rateDelta": 2000 })],
+        ),
+        (
+            "smtp://smtp.example.com?maxConnections=3&maxMessages=1&rateDelta=5",
+            vec![json!({ "maxConnections": 3, "maxMessages": 1, "rateDelta": 5 })],
+        ),
         ("smtp://smtp.example.com?pool=false", vec![json!({ "pool": false })]),
         ("smtp://smtp.example.com?requireTLS=true", vec![json!({ "requireTLS": true })]),
         (
@@ -82,9 +98,28 @@ fn the_documented_examples_mean_what_is_documented() {
         ),
         (
             "smtps://192.0.2.10?tls.servername=mail.example.net",
-            vec![tls, json!({ "host": "192.0.2.10", "tls.servername": "mail.example.net" })],
+            vec![tls.clone(), json!({ "host": "192.0.2.10", "tls.servername": "mail.example.net" })],
         ),
         ("smtp://smtp.example.com?name=client.example.com", vec![json!({ "name": "client.example.com" })]),
+        (
+            "smtp://smtp.example.com?connectionTimeout=5000&greetingTimeout=3000&socketTimeout=60000",
+            vec![json!({ "connectionTimeout": 5000, "greetingTimeout": 3000, "socketTimeout": 60000 })],
+        ),
+        (
+            "smtps://user:pass@localhost/?service=Gmail",
+            vec![
+                tls,
+                json!({ "host": "smtp.gmail.com", "user": "user", "pass": "pass", "service": "Gmail" }),
+            ],
+        ),
+        (
+            "smtp://smtp.example.com?opportunisticTLS=1&tls.ca=ca.pem&tls.minVersion=TLSv1.3&localAddress=192.0.2.7\
+             &dnsTimeout=1000&idleTimeout=2000&authMethod=plain",
+            vec![json!({
+                "starttls": "optional", "opportunisticTLS": true, "tls.ca": "ca.pem", "tls.minVersion": "TLSv1.3",
+                "localAddress": "192.0.2.7", "dnsTimeout": 1000, "idleTimeout": 2000, "authMethod": "PLAIN",
+            })],
+        ),
     ];
     for (url, differences) in cases {
         let mut expected = plain();
@@ -113,9 +148,9 @@ fn what_is_refused_is_told_without_the_password() {
         "smtp://user:hunter2secret@host?pool=no",
         "smtp://user:hunter2secret@host?requireTls=true",
         "smtp://user:hunter2secret@host?pool=true&pool=false",
-        "smtp://user:hunter2secret@host?rateLimit=5",
-        "smtp://user:hunter2secret@host?connectionTimeout=5000",
-        "smtp://user:hunter2secret@host?service=Gmail",
+        "smtp://user:hunter2secret@host?rateLimit=-5",
+        "smtp://user:hunter2secret@host?connectionTimeout=5s",
+        "smtp://user:hunter2secret@host?service=Gmial",
         "",
     ];
     for url in bad {

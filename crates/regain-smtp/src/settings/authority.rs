@@ -8,7 +8,8 @@ use super::{Host, Login, SettingsError};
 
 /// `user:password@host:port`, taken apart and decoded.
 pub(super) struct Authority {
-    pub(super) host: Host,
+    /// `None`: not written.
+    pub(super) host: Option<Host>,
     pub(super) port: Option<u16>,
     pub(super) login: Option<Login>,
 }
@@ -27,8 +28,8 @@ impl Authority {
         };
         let host = match host {
             "" if userinfo.is_some() => return Err(SettingsError::HostMissing),
-            "" => Host::localhost(),
-            host => Host::parse(host)?,
+            "" => None,
+            host => Some(Host::parse(host)?),
         };
         Ok(Self { host, port: parse_port(port)?, login })
     }

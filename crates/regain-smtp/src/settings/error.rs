@@ -36,7 +36,10 @@ pub enum SettingsError {
     )]
     UnescapedLogin,
     /// The login is there but the host is not.
-    #[error("the host is missing behind the login: write smtp://user:password@host")]
+    #[error(
+        "the host is missing behind the login: write smtp://user:password@host; beside a service any host will do, \
+         smtps://user:password@localhost/?service=Gmail"
+    )]
     HostMissing,
     /// The host is no host name and no IP address.
     #[error("the host is not valid: {reason}")]
@@ -50,6 +53,24 @@ pub enum SettingsError {
          host behind an `@`"
     )]
     Port,
+    /// `secure=true` under `smtp:`, `secure=false` under `smtps:`.
+    #[error(
+        "the URL option `secure` contradicts the scheme: write `smtps:` for TLS from the first byte, `smtp:` for \
+         STARTTLS"
+    )]
+    Scheme,
+    /// A service that is not in the table.
+    #[error(
+        "the URL option `service` names no known service{}",
+        .suggestion.map_or_else(
+            || ": write its host, for example smtps://user:password@smtp.example.com".to_owned(),
+            |name| format!(": did you mean `{name}`?"),
+        )
+    )]
+    UnknownService {
+        /// The service that was perhaps meant.
+        suggestion: Option<&'static str>,
+    },
     /// An option that nobody knows.
     #[error("the URL option {} is not known{}", quoted(.option), suggested(.suggestion))]
     UnknownOption {

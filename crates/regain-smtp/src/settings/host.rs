@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use super::SettingsError;
 
 /// A checked host, normalised as a browser would.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Host {
     Name(String),
     Address { ip: IpAddr, text: String },
@@ -17,7 +17,21 @@ pub(super) enum Host {
 
 impl Host {
     pub(super) fn localhost() -> Self {
-        Self::Name("localhost".to_owned())
+        Self::name("localhost")
+    }
+
+    /// A host name that is known to be one.
+    pub(super) fn name(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+
+    /// The value of an option, where an IPv6 address may stand without brackets.
+    pub(super) fn parse_option(text: &str) -> Result<Self, SettingsError> {
+        let inside = text.strip_prefix('[').and_then(|behind| behind.strip_suffix(']')).unwrap_or(text);
+        match inside.parse::<Ipv6Addr>() {
+            Ok(ip) => Ok(Self::address(ip.into())),
+            Err(_) => Self::parse(text),
+        }
     }
 
     /// `text` is the host as written; an opening bracket, whose closing one is gone, marks IPv6.

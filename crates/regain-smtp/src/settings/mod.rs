@@ -3,27 +3,34 @@
 //! It follows nodemailer where nodemailer has one clear reading and refuses where it guesses. It must not
 //! open connections, and no error that leaves here contains a part of the URL that may be a password.
 
+mod access;
 mod authority;
 mod error;
 mod host;
+mod kinds;
 mod query;
+mod refused;
+mod services;
 #[cfg(test)]
 mod tests;
+mod value;
 
-use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 pub use error::SettingsError;
+pub use kinds::{AuthMethod, StartTls, TlsCa, TlsVersion};
 
 use authority::Authority;
 use host::Host;
 use query::Options;
+use services::Service;
 
-/// Kept connections when the URL does not say `maxConnections`, as in nodemailer.
-const DEFAULT_CONNECTIONS: usize = 5;
+/// The port of TLS from the first byte, and that of submission with STARTTLS (RFC 8314).
+const PORT_TLS: u16 = 465;
+const PORT_SUBMISSION: u16 = 587;
 
 /// A URL longer than this is refused before anything else looks at it.
 const LONGEST_URL: usize = 8 * 1024;
@@ -47,27 +54,6 @@ struct Login {
     password: Zeroizing<String>,
 }
 
-/// When a session that began in clear text changes over to TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StartTls {
-    /// Nothing but EHLO is ever said in clear text.
-    Required,
-    /// Used where the relay offers it; otherwise the session, its login included, stays in clear text.
-    Optional,
-    /// Not used: the URL forbids it, or TLS is there from the first byte.
-    Never,
-}
-
-impl fmt::Display for StartTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Required => "required",
-            Self::Optional => "optional",
-            Self::Never => "never",
-        })
-    }
-}
-
 impl Settings {
     /// Reads a connection URL. Every refusal says which part or option is wrong and what to write instead.
     pub fn parse(url: &str) -> Result<Self, SettingsError> {
@@ -88,101 +74,51 @@ impl Settings {
         let (authority, tail) = rest.split_at(end);
         // A password with a raw `/`, `?` or `#` ends the authority early, so that its first half would be
         // taken for the port and its second half for an option.
-        if tail.contains('@') || tail.starts_with('\\') {
+        if has_stray_at(tail) || tail.starts_with('\\') {
             return Err(SettingsError::UnescapedLogin);
         }
         let Authority { host, port, login } = Authority::parse(authority)?;
         let before_fragment = tail.split('#').next().unwrap_or_default();
         let query = before_fragment.split_once('?').map_or("", |(_, query)| query);
-        let options = Options::parse(query)?;
-        let port = port.unwrap_or(if secure { 465 } else { 587 });
-        Ok(Self { secure, host, port, login, options })
-    }
-
-    /// Host name in A-labels and lower case, or an IP address without brackets.
-    pub fn host(&self) -> &str {
-        self.host.as_str()
-    }
-
-    /// TCP port; without one in the URL 465 for `smtps:` and 587 for `smtp:`, never 25.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Whether TLS is spoken from the first byte (`smtps:`).
-    pub fn secure(&self) -> bool {
-        self.secure
-    }
-
-    /// The user to log in as. `None`: no login. May be empty when the URL has only a password.
-    pub fn user(&self) -> Option<&str> {
-        self.login.as_ref().map(|login| login.user.as_str())
-    }
-
-    /// Whether there is a password that is not empty.
-    pub fn has_password(&self) -> bool {
-        self.login.as_ref().is_some_and(|login| !login.password.is_empty())
-    }
-
-    /// The password in clear; `Some("")` when the URL names only a user. Never log what this returns.
-    pub fn expose_password(&self) -> Option<&str> {
-        self.login.as_ref().map(|login| login.password.as_str())
-    }
-
-    /// `pool` as the URL says it. Connections are kept either way.
-    pub fn pool(&self) -> bool {
-        self.options.pool.unwrap_or(false)
-    }
-
-    /// The most connections that are ever open at once.
-    pub fn max_connections(&self) -> usize {
-        self.options.max_connections.unwrap_or(DEFAULT_CONNECTIONS)
-    }
-
-    /// `requireTLS` as the URL says it; [`Settings::starttls`] is what follows from it.
-    pub fn require_tls(&self) -> bool {
-        self.options.require_tls.unwrap_or(false)
-    }
-
-    /// `ignoreTLS` as the URL says it.
-    pub fn ignore_tls(&self) -> bool {
-        self.options.ignore_tls.unwrap_or(false)
-    }
-
-    /// Whether the relay's certificate must be valid and fit its name.
-    pub fn reject_unauthorized(&self) -> bool {
-        self.options.reject_unauthorized.unwrap_or(true)
-    }
-
-    /// The name to ask for and to expect in the certificate, where it is not the host.
-    pub fn servername(&self) -> Option<&str> {
-        self.options.servername.as_deref()
-    }
-
-    /// The name to give in EHLO, where the URL chooses one.
-    pub fn name(&self) -> Option<&str> {
-        self.options.name.as_deref()
-    }
-
-    /// The options that the URL itself names, in a fixed order, with their decoded values; booleans are `true` or
-    /// `false` however they were written. What it leaves out is not here: see the method of each option.
-    pub fn written_options(&self) -> Vec<(&'static str, Cow<'_, str>)> {
-        self.options.written()
-    }
-
-    /// The rule for STARTTLS: required beyond loopback unless the URL says otherwise. `requireTLS=true`
-    /// wins over `ignoreTLS=true`, as in nodemailer 10.
-    pub fn starttls(&self) -> StartTls {
-        if self.secure {
-            return StartTls::Never;
+        let (options, place) = query::parse(query)?;
+        if place.secure.is_some_and(|said| said != secure) {
+            return Err(SettingsError::Scheme);
         }
-        match (self.options.require_tls, self.ignore_tls()) {
-            (Some(true), _) => StartTls::Required,
-            (_, true) => StartTls::Never,
-            (Some(false), false) => StartTls::Optional,
-            (None, false) if self.host.is_loopback() => StartTls::Optional,
-            (None, false) => StartTls::Required,
+        let settings = Self {
+            secure,
+            host: one_of(query::HOST, host, place.host)?.unwrap_or_else(Host::localhost),
+            port: one_of(query::PORT, port, place.port)?.unwrap_or(default_port(secure)),
+            login,
+            options,
+        };
+        Ok(match settings.options.service {
+            Some(service) => settings.with_preset(service, port.or(place.port)),
+            None => settings,
+        })
+    }
+
+    /// Puts a service's own values over those of the URL, as nodemailer does; login, pool and certificates stay the
+    /// URL's. Where nodemailer would then speak less TLS than the URL asks for or the port stands for, Regain does not:
+    /// 465 is TLS from the first byte, and everything else STARTTLS.
+    fn with_preset(mut self, service: &Service, own_port: Option<u16>) -> Self {
+        let asked_for_tls = self.secure;
+        if let Some(host) = service.host {
+            self.host = Host::name(host);
         }
+        self.secure = match (service.secure, service.port) {
+            (Some(secure), _) => secure,
+            (None, Some(port)) => port == PORT_TLS,
+            (None, None) => self.secure || own_port == Some(PORT_TLS),
+        };
+        self.port = service.port.or(own_port).unwrap_or(default_port(self.secure));
+        let options = &mut self.options;
+        options.auth_method = service.auth_method.or(options.auth_method);
+        options.require_tls = service.require_tls.or(options.require_tls);
+        options.ignore_tls = service.ignore_tls.or(options.ignore_tls);
+        if asked_for_tls && !self.secure && self.starttls() != StartTls::Required {
+            self.options.require_tls = Some(true);
+        }
+        self
     }
 
     /// The URL in one normal form, with `***` for the password.
@@ -231,4 +167,25 @@ fn split_scheme(url: &str) -> Result<(bool, &str), SettingsError> {
     } else {
         Err(SettingsError::NotAUrl)
     }
+}
+
+/// An `@` has no place behind the host but in `service=me@gmail.com`.
+fn has_stray_at(tail: &str) -> bool {
+    tail.split(['?', '&', '#']).any(|part| part.contains('@') && !part.starts_with("service="))
+}
+
+/// What the URL and an option say of the same thing.
+fn one_of<T: PartialEq>(
+    option: &'static str,
+    url: Option<T>,
+    said: Option<T>,
+) -> Result<Option<T>, SettingsError> {
+    match (url, said) {
+        (Some(url), Some(said)) if url != said => Err(SettingsError::Repeated { option }),
+        (url, said) => Ok(url.or(said)),
+    }
+}
+
+fn default_port(secure: bool) -> u16 {
+    if secure { PORT_TLS } else { PORT_SUBMISSION }
 }
