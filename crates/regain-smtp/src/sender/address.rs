@@ -1,4 +1,5 @@
-//! Owns what a sender's address may be: a dot-atom in ASCII, an `@`, a domain or a domain literal.
+//! Owns what a sender's address may be: a dot-atom, an `@`, a domain or a domain literal. A dot-atom beyond ASCII is
+//! one of SMTPUTF8 (RFC 6531, RFC 6532 section 3.2).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -8,8 +9,16 @@ use super::SenderError;
 const LONGEST_ADDRESS: usize = 254;
 const LONGEST_LOCAL: usize = 64;
 
-/// Checks an address and takes its domain to lower-case A-labels.
-pub(super) fn parse(text: &str) -> Result<String, SenderError> {
+/// An address that was checked.
+pub(super) struct Address {
+    /// `local@domain`. The domain is in lower-case A-labels; behind a local part beyond ASCII, which needs SMTPUTF8 in
+    /// any case, it is in U-labels.
+    pub(super) text: String,
+    /// The domain as DNS knows it, in A-labels.
+    pub(super) domain: String,
+}
+
+pub(super) fn parse(text: &str) -> Result<Address, SenderError> {
     let Some((local, domain)) = text.split_once('@') else { return Err(SenderError::NoAddress) };
     if domain.contains('@') {
         return Err(refused("it has more than one `@`"));
@@ -22,11 +31,12 @@ pub(super) fn parse(text: &str) -> Result<String, SenderError> {
         Some(inside) => literal(inside)?,
         None => self::domain(domain)?,
     };
-    let address = format!("{local}@{domain}");
-    if address.len() > LONGEST_ADDRESS {
+    let shown = if local.is_ascii() { domain.clone() } else { idna::domain_to_unicode(&domain).0 };
+    let text = format!("{local}@{shown}");
+    if text.len() > LONGEST_ADDRESS {
         return Err(refused("it is longer than 254 bytes"));
     }
-    Ok(address)
+    Ok(Address { text, domain })
 }
 
 fn refused(reason: &'static str) -> SenderError {
@@ -34,20 +44,31 @@ fn refused(reason: &'static str) -> SenderError {
 }
 
 fn check_local(local: &str) -> Result<(), SenderError> {
-    if !local.is_ascii() {
-        return Err(refused("letters beyond ASCII before the `@` need SMTPUTF8, which is not supported"));
-    }
     if local.len() > LONGEST_LOCAL {
         return Err(refused("more than 64 bytes stand before the `@`"));
     }
-    // RFC 5322 section 3.2.3, atext.
-    let atext = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte);
-    if local.split('.').any(|atom| atom.is_empty() || !atom.bytes().all(atext)) {
+    if local.starts_with('"') {
+        return Err(refused("a part in quotes before the `@` is not supported, no relay needs one"));
+    }
+    // RFC 5322 section 3.2.3, atext; RFC 6532 adds everything beyond ASCII, of which nobody sees white space and what
+    // does not show.
+    let atext = |letter: char| {
+        letter.is_ascii_alphanumeric()
+            || "!#$%&'*+-/=?^_`{|}~".contains(letter)
+            || !(letter.is_ascii() || letter.is_whitespace() || letter.is_control() || is_invisible(letter))
+    };
+    if local.split('.').any(|atom| atom.is_empty() || !atom.chars().all(atext)) {
         return Err(refused(
             "before the `@` only letters, digits, single dots and !#$%&'*+-/=?^_`{|}~ may stand",
         ));
     }
     Ok(())
+}
+
+/// Marks of direction and joiners, which make two addresses look like one, and what stands for no character.
+fn is_invisible(letter: char) -> bool {
+    matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff0}'..='\u{fffd}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn domain(text: &str) -> Result<String, SenderError> {
@@ -60,11 +81,11 @@ fn domain(text: &str) -> Result<String, SenderError> {
 
 fn literal(inside: &str) -> Result<String, SenderError> {
     let invalid = || refused("the brackets behind the `@` do not hold an IP address");
-    match inside.get(..5).filter(|tag| tag.eq_ignore_ascii_case("ipv6:")) {
-        Some(tag) => {
-            let address: Ipv6Addr = inside[tag.len()..].parse().map_err(|_| invalid())?;
-            Ok(format!("[ipv6:{address}]"))
-        }
-        None => inside.parse::<Ipv4Addr>().map(|address| format!("[{address}]")).map_err(|_| invalid()),
-    }
+    // Kept as written but for upper case, as in nodemailer.
+    let lower = inside.to_ascii_lowercase();
+    let valid = match lower.strip_prefix("ipv6:") {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => lower.parse::<Ipv4Addr>().is_ok(),
+    };
+    if valid { Ok(format!("[{lower}]")) } else { Err(invalid()) }
 }

@@ -94,13 +94,20 @@ fn bracketed(text: &str) -> Result<(String, &str), SenderError> {
     Ok((inside.trim_matches(' ').to_owned(), behind))
 }
 
+/// A comment may hold others (RFC 5322 section 3.2.2); their parentheses are kept.
 fn comment(text: &str) -> Result<(String, &str), SenderError> {
-    let Some((inside, behind)) = text.split_once(')') else {
+    let mut depth = 1_usize;
+    let end = text.find(|next| {
+        match next {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    });
+    let Some((inside, behind)) = end.map(|end| (&text[..end], &text[end + 1..])) else {
         return Err(SenderError::Unbalanced { what: "parenthesis" });
     };
-    if inside.contains('(') {
-        return Err(SenderError::Unbalanced { what: "parenthesis" });
-    }
     no_control(inside)?;
     Ok((inside.trim_matches(' ').to_owned(), behind))
 }

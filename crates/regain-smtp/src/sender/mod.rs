@@ -8,6 +8,7 @@ mod lexer;
 #[cfg(test)]
 mod tests;
 
+use address::Address;
 use lexer::Token;
 
 /// A sender longer than this is refused before anything else looks at it.
@@ -18,6 +19,7 @@ const LONGEST_SENDER: usize = 2 * 1024;
 pub struct Mailbox {
     name: String,
     address: String,
+    domain: String,
 }
 
 impl Mailbox {
@@ -26,14 +28,20 @@ impl Mailbox {
         &self.name
     }
 
-    /// `local@domain` in ASCII, the domain in lower-case A-labels.
+    /// `local@domain`, the domain in lower case. All of it is ASCII, with A-labels, unless
+    /// [`Mailbox::needs_smtputf8`]: then the domain is in U-labels.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// The part behind the `@`.
+    /// The part behind the `@`, always in A-labels: the name in DNS.
     pub fn domain(&self) -> &str {
-        self.address.rsplit_once('@').map_or("", |(_, domain)| domain)
+        &self.domain
+    }
+
+    /// Whether the part before the `@` goes beyond ASCII, so that only a relay with SMTPUTF8 (RFC 6531) can take it.
+    pub fn needs_smtputf8(&self) -> bool {
+        !self.address.is_ascii()
     }
 }
 
@@ -131,7 +139,7 @@ fn is_mailto(entry: &[Token]) -> bool {
 }
 
 /// Makes one mailbox of one entry: the bracketed part is the address, or else the one bare word with an
-/// `@`; what is quoted is never the address; the rest is the name, and a comment is one if nothing else is.
+/// `@`; what is quoted is never the address, and beside brackets no word is; the rest is the name, and a comment is one if nothing else is.
 fn mailbox(entry: Vec<Token>) -> Result<Mailbox, SenderError> {
     let bracketed = entry.iter().any(|token| matches!(token, Token::Bracketed(_)));
     let mut address = None;
@@ -140,12 +148,7 @@ fn mailbox(entry: Vec<Token>) -> Result<Mailbox, SenderError> {
     for token in entry {
         let found = match token {
             Token::Bracketed(inside) => inside,
-            Token::Word(word) if word.contains('@') => {
-                if bracketed {
-                    return Err(SenderError::SeveralAddresses);
-                }
-                word
-            }
+            Token::Word(word) if word.contains('@') && !bracketed => word,
             Token::Word(word) | Token::Quoted(word) => {
                 append(&mut name, &word);
                 continue;
@@ -164,8 +167,8 @@ fn mailbox(entry: Vec<Token>) -> Result<Mailbox, SenderError> {
             return Err(SenderError::SeveralAddresses);
         }
     }
-    let address = address::parse(&address.ok_or(SenderError::NoAddress)?)?;
-    Ok(Mailbox { name: if name.is_empty() { comment } else { name }, address })
+    let Address { text, domain } = address::parse(&address.ok_or(SenderError::NoAddress)?)?;
+    Ok(Mailbox { name: if name.is_empty() { comment } else { name }, address: text, domain })
 }
 
 fn append(text: &mut String, word: &str) {

@@ -1,7 +1,7 @@
 //! The keys of `authProviders`, with the names of the ROS documentation.
 
 use regain_core::Purpose;
-use regain_smtp::{Sender, Settings};
+use regain_smtp::{Mailbox, Sender, Settings};
 
 use super::super::Config;
 use super::super::base_url::BaseUrl;
@@ -68,7 +68,7 @@ fn handler(
     let relays = connection.and_then(|found| relays(&found));
     let from =
         required(&mut section, "from", "write whom the mails are from, for example \"sender@example.com\"");
-    let from = from.and_then(|found| found.parse(Sender::parse));
+    let from = from.and_then(|found| found.parse(sender));
     let allow_insecure = boolean(&mut section, "allowInsecureBaseUrl").unwrap_or(false);
     // A base that is mistaken is reported once, as such, and not again by every template that names it.
     let has_base = base.is_some() || public_url.is_some() || config.link_base().is_some();
@@ -143,6 +143,17 @@ fn relay(text: &str) -> Result<Settings, String> {
         return Err("has half a login; write smtp://user:password@host, or no login".to_owned());
     }
     Ok(settings)
+}
+
+/// A sender that every relay can take.
+fn sender(text: &str) -> Result<Sender, String> {
+    let sender = Sender::parse(text).map_err(|error| error.to_string())?;
+    if sender.mailboxes().iter().any(Mailbox::needs_smtputf8) {
+        return Err(
+            "has letters beyond ASCII before its @, which needs SMTPUTF8; that is not supported".to_owned()
+        );
+    }
+    Ok(sender)
 }
 
 fn required<'a>(section: &mut Section<'a>, key: &'static str, advice: &str) -> Option<Found<'a>> {
