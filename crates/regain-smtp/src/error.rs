@@ -85,6 +85,12 @@ pub enum Cause {
     /// The message needs an extension that the relay does not have.
     #[error("the message needs {0}, which the relay does not offer")]
     Unsupported(&'static str),
+    /// The message is larger than what the relay takes by its own word; nothing of it was sent.
+    #[error("the message is larger than the {limit} bytes that the relay takes")]
+    TooLarge {
+        /// The relay's limit in bytes.
+        limit: u64,
+    },
     /// The pool was closed before the dialogue began.
     #[error("the connection pool is closed")]
     PoolClosed,
@@ -127,7 +133,8 @@ impl SendError {
             (Cause::TimedOut, _) => "ETIMEDOUT",
             (Cause::Closed | Cause::PoolClosed, _) => "ECONNECTION",
             (Cause::InvalidEnvelope(_), _) => "EENVELOPE",
-            (Cause::Unsupported(_), _) => "EMESSAGE",
+            (Cause::Unsupported("SMTPUTF8"), _) => "EENVELOPE",
+            (Cause::Unsupported(_) | Cause::TooLarge { .. }, _) => "EMESSAGE",
             (Cause::TlsUnavailable, _) => "ETLS",
             (Cause::AuthUnavailable, _) => "EAUTH",
             (Cause::Protocol(_), _) => "EPROTOCOL",

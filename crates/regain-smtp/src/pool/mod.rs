@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::session::Relay;
+use crate::session::{Paths, Relay};
 use crate::{Cause, Deadlines, Envelope, Phase, Reply, SendError, Settings, StartError, TrustRoots};
 
 /// The relay took the message; it is the relay's to deliver now.
@@ -50,9 +50,9 @@ impl Pool {
     /// A caller that goes away before the dialogue begins takes its message with it; later, the dialogue goes
     /// on without it. Must be called within a tokio runtime.
     pub async fn send(&self, envelope: Envelope, message: Arc<[u8]>) -> Result<Accepted, SendError> {
-        envelope.check()?;
+        let paths = envelope.paths()?;
         let (answer, outcome) = oneshot::channel();
-        self.shared.submit(Job::Message { envelope, message, answer })?;
+        self.shared.submit(Job::Message { paths, message, answer })?;
         outcome.await.unwrap_or_else(|_| Err(interrupted()))
     }
 
@@ -112,7 +112,7 @@ struct Idle {
 }
 
 enum Job {
-    Message { envelope: Envelope, message: Arc<[u8]>, answer: oneshot::Sender<Result<Accepted, SendError>> },
+    Message { paths: Paths, message: Arc<[u8]>, answer: oneshot::Sender<Result<Accepted, SendError>> },
     Check { answer: oneshot::Sender<Result<(), SendError>> },
 }
 

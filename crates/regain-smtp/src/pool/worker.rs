@@ -142,11 +142,11 @@ async fn serve(slot: &mut Slot, relay: &Relay, kept: Option<Session>, job: Job) 
             drop(answer.send(outcome));
             None
         }
-        Job::Message { envelope, message, answer } => {
+        Job::Message { paths, message, answer } => {
             let mut session = kept;
             let mut outcome = None;
             if let Some(kept) = session.as_mut() {
-                let first = kept.send(&envelope, &message).await;
+                let first = kept.send(&paths, &message).await;
                 if first.as_ref().is_err_and(died_while_idle) {
                     tracing::debug!("a kept connection had died; the message goes over a new one");
                     session = None;
@@ -157,7 +157,7 @@ async fn serve(slot: &mut Slot, relay: &Relay, kept: Option<Session>, job: Job) 
             let outcome = match outcome {
                 Some(outcome) => outcome,
                 None => match Session::open(relay).await {
-                    Ok(fresh) => session.insert(fresh).send(&envelope, &message).await,
+                    Ok(fresh) => session.insert(fresh).send(&paths, &message).await,
                     Err(error) => Err(error),
                 },
             };

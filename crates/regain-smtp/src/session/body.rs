@@ -36,6 +36,12 @@ pub(super) fn encode(message: &[u8]) -> Vec<u8> {
     wire
 }
 
+/// The header of a message in the form for the wire: all up to the first empty line.
+pub(super) fn header(wire_form: &[u8]) -> &[u8] {
+    let end = wire_form.windows(4).position(|four| four == b"\r\n\r\n");
+    &wire_form[..end.unwrap_or(wire_form.len())]
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

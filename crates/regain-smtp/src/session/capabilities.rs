@@ -8,9 +8,16 @@ pub(super) struct Capabilities {
     pub(super) starttls: bool,
     pub(super) pipelining: bool,
     pub(super) eight_bit: bool,
-    pub(super) size: bool,
+    pub(super) utf8: bool,
+    pub(super) size: Option<Size>,
     pub(super) auth_plain: bool,
     pub(super) auth_login: bool,
+}
+
+/// SIZE (RFC 1870), with the largest message that the relay takes if it said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) limit: Option<u64>,
 }
 
 impl Capabilities {
@@ -24,7 +31,12 @@ impl Capabilities {
                 "STARTTLS" => capabilities.starttls = true,
                 "PIPELINING" => capabilities.pipelining = true,
                 "8BITMIME" => capabilities.eight_bit = true,
-                "SIZE" => capabilities.size = true,
+                "SMTPUTF8" => capabilities.utf8 = true,
+                "SIZE" => {
+                    // Zero says that there is no fixed limit; so does anything that is no number.
+                    let limit = words.next().and_then(|word| word.parse().ok()).filter(|&limit| limit > 0);
+                    capabilities.size = Some(Size { limit });
+                }
                 "AUTH" => {
                     for mechanism in words {
                         capabilities.auth_plain |= mechanism.eq_ignore_ascii_case("PLAIN");
@@ -49,17 +61,32 @@ mod tests {
 
     #[test]
     fn extensions_are_read_in_any_letter_case_and_the_greeting_is_none() {
-        let read =
-            parse(&["STARTTLS", "pipelining", "Size 1000", "AUTH=LOGIN", "auth CRAM-MD5 plain", "8BITMIME"]);
+        let read = parse(&[
+            "STARTTLS",
+            "pipelining",
+            "Size 1000",
+            "AUTH=LOGIN",
+            "auth CRAM-MD5 plain",
+            "8BITMIME",
+            "smtputf8",
+        ]);
         let all = Capabilities {
             starttls: false,
             pipelining: true,
             eight_bit: true,
-            size: true,
+            utf8: true,
+            size: Some(Size { limit: Some(1000) }),
             auth_plain: true,
             auth_login: true,
         };
         assert_eq!(read, all);
         assert_eq!(parse(&["relay", "AUTH XOAUTH2", "XSTARTTLS", ""]), Capabilities::default());
+    }
+
+    #[test]
+    fn a_size_without_a_limit_has_none() {
+        for line in ["SIZE", "SIZE 0", "SIZE lots"] {
+            assert_eq!(parse(&["relay", line]).size, Some(Size { limit: None }), "{line}");
+        }
     }
 }

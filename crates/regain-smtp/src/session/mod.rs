@@ -14,6 +14,7 @@ mod wire;
 
 pub use deadlines::Deadlines;
 pub use envelope::Envelope;
+pub(crate) use envelope::Paths;
 pub use reply::{EnhancedCode, Reply};
 pub use tls::TrustRoots;
 

@@ -1,19 +1,20 @@
 //! Owns one mail transaction: MAIL, RCPT, DATA, the message, and in which state it leaves the session. It must
 //! not open or retry anything.
 
+use super::envelope::Paths;
 use super::reply::{Lines, Reply};
 use super::{Session, State, body};
-use crate::{Cause, Envelope, Phase, SendError};
+use crate::{Cause, Phase, SendError};
 
 impl Session {
     /// Hands over one message. Whatever the outcome, [`Session::settle`] says afterwards whether the session
     /// can take another one.
-    pub(crate) async fn send(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Reply, SendError> {
+    pub(crate) async fn send(&mut self, paths: &Paths, message: &[u8]) -> Result<Reply, SendError> {
         let wire_form = body::encode(message);
-        let parameters = self.parameters(&wire_form)?;
+        let parameters = self.parameters(paths, &wire_form)?;
         let commands = [
-            (Phase::Mail, format!("MAIL FROM:<{}>{parameters}\r\n", envelope.from)),
-            (Phase::Rcpt, format!("RCPT TO:<{}>\r\n", envelope.to)),
+            (Phase::Mail, format!("MAIL FROM:<{}>{parameters}\r\n", paths.from)),
+            (Phase::Rcpt, format!("RCPT TO:<{}>\r\n", paths.to)),
             (Phase::Data, "DATA\r\n".to_owned()),
         ];
         // Until the dialogue is known to be at an end, the session must not be used again.
@@ -37,18 +38,33 @@ impl Session {
         }
     }
 
-    /// What MAIL has to say about the message (RFC 1870, RFC 6152).
-    fn parameters(&self, wire_form: &[u8]) -> Result<String, SendError> {
+    /// What MAIL has to say about the message (RFC 1870, RFC 6152, RFC 6531), or why the relay cannot take it.
+    fn parameters(&self, paths: &Paths, wire_form: &[u8]) -> Result<String, SendError> {
         let mut parameters = String::new();
-        if self.capabilities.size {
+        if let Some(size) = self.capabilities.size {
             // The final dot does not count; doubled dots should not either, but a little more does no harm.
-            parameters = format!(" SIZE={}", wire_form.len().saturating_sub(body::FINAL_DOT.len()));
+            let length = wire_form.len().saturating_sub(body::FINAL_DOT.len());
+            if let Some(limit) = size.limit.filter(|&limit| length as u64 > limit) {
+                return Err(SendError::new(Phase::Mail, Cause::TooLarge { limit }));
+            }
+            parameters = format!(" SIZE={length}");
         }
         if !wire_form.is_ascii() {
             if !self.capabilities.eight_bit {
                 return Err(SendError::new(Phase::Mail, Cause::Unsupported("8BITMIME")));
             }
             parameters.push_str(" BODY=8BITMIME");
+        }
+        match paths.international() {
+            Some(phase) if !self.capabilities.utf8 => {
+                return Err(SendError::new(phase, Cause::Unsupported("SMTPUTF8")));
+            }
+            // A header beyond ASCII needs it too, but relays without it let that pass.
+            Some(_) => parameters.push_str(" SMTPUTF8"),
+            None if self.capabilities.utf8 && !body::header(wire_form).is_ascii() => {
+                parameters.push_str(" SMTPUTF8");
+            }
+            None => {}
         }
         Ok(parameters)
     }

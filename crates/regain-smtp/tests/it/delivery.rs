@@ -1,5 +1,7 @@
 //! What crosses the wire when all goes well.
 
+use regain_smtp::{Cause, Phase};
+
 use super::*;
 
 #[tokio::test]
@@ -22,14 +24,14 @@ async fn a_message_arrives_as_it_was_and_the_reply_comes_back() {
 async fn with_pipelining_the_envelope_is_one_write_and_without_it_waits_for_each_reply() {
     let expected = "MAIL FROM:<noreply@example.org>";
     let server = ScriptedServer::start().await;
-    server.on(regain_smtp::Phase::Mail, regain_smtp::testing::Behaviour::Silence);
+    server.on(Phase::Mail, regain_smtp::testing::Behaviour::Silence);
     let pool_of = pool_at(&server, &server.url(), hasty());
     send(&pool_of).await.expect_err("silence");
     let text = server.connections()[0].text();
     assert!(text.contains(expected) && text.contains("RCPT TO:<ada@example.org>\r\nDATA\r\n"), "{text}");
 
     let server = ScriptedServer::with(plain_features()).await;
-    server.on(regain_smtp::Phase::Mail, regain_smtp::testing::Behaviour::Silence);
+    server.on(Phase::Mail, regain_smtp::testing::Behaviour::Silence);
     send(&pool_at(&server, &server.url(), hasty())).await.expect_err("silence");
     let text = server.connections()[0].text();
     assert!(text.ends_with(&format!("{expected}\r\n")), "{text}");
@@ -70,8 +72,77 @@ async fn size_and_eight_bit_are_declared_where_the_relay_asks_for_them() {
 
     let server = ScriptedServer::with(plain_features()).await;
     let error = pool(&server).send(envelope(), message("ä\r\n")).await.expect_err("unsupported");
-    assert_eq!(error.cause(), &regain_smtp::Cause::Unsupported("8BITMIME"));
+    assert_eq!(error.cause(), &Cause::Unsupported("8BITMIME"));
     send(&pool(&server)).await.expect("plain ASCII is fine");
+}
+
+#[tokio::test]
+async fn an_address_beyond_ascii_goes_only_to_a_relay_that_offers_smtputf8() {
+    let (ada, noreply) = ("ада@Jõgeva.ee", "Nо-reply@example.org");
+    for (envelope, phase) in [
+        (Envelope { to: ada.into(), ..envelope() }, Phase::Rcpt),
+        (Envelope { from: noreply.into(), ..envelope() }, Phase::Mail),
+    ] {
+        let server = ScriptedServer::start().await;
+        let error = pool(&server).send(envelope.clone(), message("x")).await.expect_err("not offered");
+        assert_eq!((error.phase(), error.code()), (phase, "EENVELOPE"));
+        assert_eq!(error.cause(), &Cause::Unsupported("SMTPUTF8"));
+        let said = server.connections()[0].text();
+        assert!(said.starts_with("EHLO ") && said.lines().count() == 1, "{said}");
+
+        let server = international().await;
+        pool(&server).send(envelope, message("x\r\n")).await.expect("accepted");
+        let said = server.connections()[0].text();
+        assert!(said.contains("> SIZE=3 SMTPUTF8\r\n"), "{said}");
+    }
+    let server = international().await;
+    let both = Envelope { from: noreply.into(), to: ada.into() };
+    pool(&server).send(both, message("Subject: ä\r\n\r\nö\r\n")).await.expect("accepted");
+    assert_eq!(
+        (server.messages()[0].from.as_str(), &server.messages()[0].to[..]),
+        (noreply, &["ада@jõgeva.ee".to_owned()][..])
+    );
+    assert!(server.connections()[0].text().contains("BODY=8BITMIME SMTPUTF8\r\n"));
+}
+
+#[tokio::test]
+async fn smtputf8_is_asked_for_where_it_is_needed_and_an_international_domain_needs_none() {
+    let server = international().await;
+    let pool_of = pool(&server);
+    let abroad = Envelope { from: "a@Bücher.example".into(), to: "b@JÕGEVA.ee".into() };
+    pool_of.send(abroad.clone(), message("Subject: x\r\n\r\nä\r\n")).await.expect("accepted");
+    pool_of.send(envelope(), message("Subject: ä\r\n\r\nx\r\n")).await.expect("accepted");
+    let said = server.connections()[0].text();
+    let mails: Vec<&str> = said.lines().filter(|line| line.starts_with("MAIL")).collect();
+    assert!(mails[0].starts_with("MAIL FROM:<a@xn--bcher-kva.example> SIZE="), "{said}");
+    assert!(said.contains("RCPT TO:<b@xn--jgeva-dua.ee>\r\n"), "{said}");
+    assert!(mails[0].ends_with("BODY=8BITMIME") && mails[1].ends_with("BODY=8BITMIME SMTPUTF8"), "{said}");
+
+    let server = ScriptedServer::with(plain_features()).await;
+    pool(&server).send(abroad, message("x")).await.expect("ASCII all the way");
+}
+
+async fn international() -> ScriptedServer {
+    let extensions = ["PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8"].map(str::to_owned).to_vec();
+    ScriptedServer::with(Features { extensions, ..Features::default() }).await
+}
+
+#[tokio::test]
+async fn a_message_above_the_relays_limit_is_not_even_begun() {
+    let extensions = vec!["PIPELINING".into(), "SIZE 1000".into()];
+    let server = ScriptedServer::with(Features { extensions, ..Features::default() }).await;
+    let pool_of = pool(&server);
+    let error = pool_of.send(envelope(), message(&"x".repeat(999))).await.expect_err("1001 bytes");
+    assert_eq!((error.cause(), error.code()), (&Cause::TooLarge { limit: 1000 }, "EMESSAGE"));
+    assert!(!server.connections()[0].text().contains("MAIL"));
+    pool_of.send(envelope(), message(&"x".repeat(998))).await.expect("1000 bytes");
+    assert_eq!(server.connections().len(), 1);
+
+    for size in [&["SIZE"][..], &["SIZE 0"], &[]] {
+        let extensions = size.iter().map(|&line| line.to_owned()).collect();
+        let server = ScriptedServer::with(Features { extensions, ..Features::default() }).await;
+        pool(&server).send(envelope(), message(&"x".repeat(100_000))).await.expect("no limit is known");
+    }
 }
 
 #[tokio::test]
@@ -94,7 +165,7 @@ async fn localhost_is_reached_over_whichever_of_its_addresses_listens() {
 #[tokio::test]
 async fn a_relay_without_ehlo_is_greeted_with_helo() {
     let server = ScriptedServer::start().await;
-    server.on(regain_smtp::Phase::Ehlo, regain_smtp::testing::Behaviour::reply("502 5.5.1 not implemented"));
+    server.on(Phase::Ehlo, regain_smtp::testing::Behaviour::reply("502 5.5.1 not implemented"));
     send(&pool(&server)).await.expect("accepted");
     assert!(server.connections()[0].text().contains("\r\nHELO "));
 }

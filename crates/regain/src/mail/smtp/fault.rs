@@ -33,7 +33,7 @@ pub(super) fn fault(phase: Phase, cause: &Cause) -> Fault {
     match cause {
         Cause::Refused(reply) => refused(phase, reply.code(), reply.enhanced()),
         Cause::InvalidEnvelope(_) if phase == Phase::Mail => Fault::Relay { permanent: true },
-        Cause::InvalidEnvelope(_) | Cause::Unsupported(_) => Fault::Never,
+        Cause::InvalidEnvelope(_) | Cause::Unsupported(_) | Cause::TooLarge { .. } => Fault::Never,
         Cause::PoolClosed => Fault::Relay { permanent: false },
         Cause::Tls(_) | Cause::TlsUnavailable | Cause::AuthUnavailable if is_before_rcpt(phase) => {
             Fault::Relay { permanent: true }
@@ -216,6 +216,7 @@ mod tests {
         assert_eq!(fault(Phase::Rcpt, &Cause::InvalidEnvelope("x")), Fault::Never);
         assert_eq!(fault(Phase::Mail, &Cause::InvalidEnvelope("x")), PERMANENT);
         assert_eq!(fault(Phase::Mail, &Cause::Unsupported("SMTPUTF8")), Fault::Never);
+        assert_eq!(fault(Phase::Mail, &Cause::TooLarge { limit: 1000 }), Fault::Never);
         assert_eq!(fault(Phase::Connect, &Cause::PoolClosed), TEMPORARY);
     }
 }
