@@ -77,7 +77,7 @@ pub enum Cause {
     #[error("STARTTLS is required, but the relay does not offer it")]
     TlsUnavailable,
     /// A login is set but the relay offers none that can be used.
-    #[error("a login is set, but the relay offers neither AUTH PLAIN nor AUTH LOGIN")]
+    #[error("a login is set, but the relay offers none of AUTH PLAIN, LOGIN, CRAM-MD5 and XOAUTH2")]
     AuthUnavailable,
     /// The envelope could be read as something else than one address; nothing was sent.
     #[error("the address cannot be used: {0}")]

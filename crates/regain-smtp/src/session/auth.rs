@@ -1,10 +1,14 @@
-//! Owns the login: AUTH PLAIN (RFC 4616) and AUTH LOGIN. It must only be called when the policy for TLS is
-//! satisfied, and what the relay says about the login never repeats it.
+//! Owns the login (RFC 4954). It must only be called when the policy for TLS is satisfied, and what the relay
+//! says about the login never repeats it.
+
+mod mechanism;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+pub(crate) use self::mechanism::hmac_md5;
+pub(super) use self::mechanism::{Mechanism, Mechanisms};
 use super::capabilities::Capabilities;
 use super::reply::Lines;
 use super::wire::Wire;
@@ -13,67 +17,116 @@ use crate::{Cause, Deadlines, Phase, SendError};
 /// User and password for one relay.
 pub(super) struct Login<'a> {
     pub(super) user: &'a str,
+    /// With [`Mechanism::XOAuth2`] this is the access token.
     pub(super) password: &'a str,
+    /// The only mechanism to use, if the URL names one.
+    pub(super) forced: Option<Mechanism>,
 }
 
 impl Login<'_> {
-    /// Logs in, by PLAIN where both are offered: it takes one round trip.
+    /// Logs in by the mechanism that the URL forces, or by the best one that is offered.
     pub(super) async fn perform(
         &self,
         wire: &mut Wire,
         capabilities: &Capabilities,
         deadlines: &Deadlines,
     ) -> Result<(), SendError> {
-        let answer = if capabilities.auth_plain {
-            self.plain(wire, deadlines).await?
-        } else if capabilities.auth_login {
-            self.login(wire, deadlines).await?
-        } else {
-            return Err(SendError::new(Phase::Auth, Cause::AuthUnavailable));
+        let offered = capabilities.auth.as_ref();
+        let mechanism = offered.and_then(|offered| self.forced.or_else(|| offered.best()));
+        let mechanism = mechanism.ok_or_else(|| SendError::new(Phase::Auth, Cause::AuthUnavailable))?;
+        let mut dialogue = Dialogue { wire, deadlines, said: Vec::new() };
+        let answer = match mechanism {
+            Mechanism::Plain => self.plain(&mut dialogue).await?,
+            Mechanism::Login => self.login(&mut dialogue).await?,
+            Mechanism::CramMd5 => self.cram_md5(&mut dialogue).await?,
+            Mechanism::XOAuth2 => self.xoauth2(&mut dialogue).await?,
         };
         match answer.code {
             200..300 => Ok(()),
-            400..600 => Err(self.refusal(answer)),
+            400..600 => Err(self.refusal(answer, &dialogue.said)),
             _ => Err(SendError::new(Phase::Auth, Cause::Protocol("it keeps asking during the login"))),
         }
     }
 
-    async fn plain(&self, wire: &mut Wire, deadlines: &Deadlines) -> Result<Lines, SendError> {
-        let response = encode(&Zeroizing::new(format!("\0{}\0{}", self.user, self.password)));
-        let command = Zeroizing::new(format!("AUTH PLAIN {}\r\n", *response));
-        let answer = wire.exchange(Phase::Auth, command.as_bytes(), deadlines.command).await?;
+    /// RFC 4616, without an authorization identity.
+    async fn plain(&self, dialogue: &mut Dialogue<'_>) -> Result<Lines, SendError> {
+        let response = encode(format!("\0{}\0{}", self.user, self.password));
+        let answer = dialogue.begin("PLAIN", Some(&response)).await?;
         // Some servers ask although the response came with the command.
-        if answer.code == 334 { say(wire, &response, deadlines).await } else { Ok(answer) }
+        if answer.code == 334 { dialogue.say(&response).await } else { Ok(answer) }
     }
 
-    async fn login(&self, wire: &mut Wire, deadlines: &Deadlines) -> Result<Lines, SendError> {
-        let mut answer = wire.exchange(Phase::Auth, b"AUTH LOGIN\r\n", deadlines.command).await?;
+    async fn login(&self, dialogue: &mut Dialogue<'_>) -> Result<Lines, SendError> {
+        let mut answer = dialogue.begin("LOGIN", None).await?;
         // The prompts differ between servers and are not looked at: the order is always user, password.
         for word in [self.user, self.password] {
             if answer.code != 334 {
                 break;
             }
-            answer = say(wire, &encode(word), deadlines).await?;
+            answer = dialogue.say(&encode(word.to_owned())).await?;
         }
         Ok(answer)
     }
 
+    /// RFC 2195. The password does not cross the wire, but whoever listens can try passwords against what does.
+    async fn cram_md5(&self, dialogue: &mut Dialogue<'_>) -> Result<Lines, SendError> {
+        let answer = dialogue.begin("CRAM-MD5", None).await?;
+        if answer.code != 334 {
+            return Ok(answer);
+        }
+        let challenge = answer.lines.first().and_then(|line| STANDARD.decode(line.trim()).ok());
+        let unreadable = || SendError::new(Phase::Auth, Cause::Protocol("its challenge is not base64"));
+        let digest = hmac_md5(self.password, &challenge.ok_or_else(unreadable)?);
+        dialogue.say(&encode(format!("{} {}", self.user, *digest))).await
+    }
+
+    /// Google's XOAUTH2, which Microsoft speaks too.
+    async fn xoauth2(&self, dialogue: &mut Dialogue<'_>) -> Result<Lines, SendError> {
+        let response = encode(format!("user={}\x01auth=Bearer {}\x01\x01", self.user, self.password));
+        let answer = dialogue.begin("XOAUTH2", Some(&response)).await?;
+        // A refusal comes as a question that holds the reason; the empty answer fetches the code.
+        if answer.code == 334 { dialogue.say("").await } else { Ok(answer) }
+    }
+
     /// A relay that quotes the line it did not like would put the password into the operator's log.
-    fn refusal(&self, answer: Lines) -> SendError {
+    fn refusal(&self, answer: Lines, said: &[Zeroizing<String>]) -> SendError {
         let whole = Zeroizing::new(answer.lines.concat());
-        let plain = encode(&Zeroizing::new(format!("\0{}\0{}", self.user, self.password)));
-        let leaks =
-            [self.password, &encode(self.password), &plain].iter().any(|secret| whole.contains(*secret));
+        let secrets = said.iter().map(|line| line.as_str()).chain([self.password]);
+        let leaks = secrets.filter(|secret| !secret.is_empty()).any(|secret| whole.contains(secret));
         let reply = answer.into_reply();
         SendError::new(Phase::Auth, Cause::Refused(if leaks { reply.without_text() } else { reply }))
     }
 }
 
-async fn say(wire: &mut Wire, word: &str, deadlines: &Deadlines) -> Result<Lines, SendError> {
-    let line = Zeroizing::new(format!("{word}\r\n"));
-    wire.exchange(Phase::Auth, line.as_bytes(), deadlines.command).await
+/// One exchange of a login after the other.
+struct Dialogue<'a> {
+    wire: &'a mut Wire,
+    deadlines: &'a Deadlines,
+    /// What has been said, without the command.
+    said: Vec<Zeroizing<String>>,
 }
 
-fn encode(text: &str) -> Zeroizing<String> {
-    Zeroizing::new(STANDARD.encode(text))
+impl Dialogue<'_> {
+    async fn begin(&mut self, mechanism: &str, response: Option<&str>) -> Result<Lines, SendError> {
+        match response {
+            Some(response) => {
+                self.said.push(Zeroizing::new(response.to_owned()));
+                self.exchange(Zeroizing::new(format!("AUTH {mechanism} {response}\r\n"))).await
+            }
+            None => self.exchange(Zeroizing::new(format!("AUTH {mechanism}\r\n"))).await,
+        }
+    }
+
+    async fn say(&mut self, word: &str) -> Result<Lines, SendError> {
+        self.said.push(Zeroizing::new(word.to_owned()));
+        self.exchange(Zeroizing::new(format!("{word}\r\n"))).await
+    }
+
+    async fn exchange(&mut self, line: Zeroizing<String>) -> Result<Lines, SendError> {
+        self.wire.exchange(Phase::Auth, line.as_bytes(), self.deadlines.command).await
+    }
+}
+
+fn encode(text: String) -> Zeroizing<String> {
+    Zeroizing::new(STANDARD.encode(&*Zeroizing::new(text)))
 }

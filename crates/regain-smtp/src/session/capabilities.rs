@@ -1,5 +1,6 @@
 //! Owns what a relay said it can do in its EHLO reply. It must not survive the change to TLS.
 
+use super::auth::Mechanisms;
 use super::reply::Lines;
 
 /// The extensions that this client makes use of.
@@ -10,8 +11,8 @@ pub(super) struct Capabilities {
     pub(super) eight_bit: bool,
     pub(super) utf8: bool,
     pub(super) size: Option<Size>,
-    pub(super) auth_plain: bool,
-    pub(super) auth_login: bool,
+    /// `None`: it has no login at all.
+    pub(super) auth: Option<Mechanisms>,
 }
 
 /// SIZE (RFC 1870), with the largest message that the relay takes if it said so.
@@ -38,10 +39,8 @@ impl Capabilities {
                     capabilities.size = Some(Size { limit });
                 }
                 "AUTH" => {
-                    for mechanism in words {
-                        capabilities.auth_plain |= mechanism.eq_ignore_ascii_case("PLAIN");
-                        capabilities.auth_login |= mechanism.eq_ignore_ascii_case("LOGIN");
-                    }
+                    let mechanisms = capabilities.auth.get_or_insert_default();
+                    words.for_each(|mechanism| mechanisms.add(mechanism));
                 }
                 _ => {}
             }
@@ -57,6 +56,12 @@ mod tests {
     fn parse(lines: &[&str]) -> Capabilities {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
         Capabilities::parse(&Lines { code: 250, lines })
+    }
+
+    fn mechanisms(words: &[&str]) -> Mechanisms {
+        let mut mechanisms = Mechanisms::default();
+        words.iter().for_each(|word| mechanisms.add(word));
+        mechanisms
     }
 
     #[test]
@@ -76,11 +81,11 @@ mod tests {
             eight_bit: true,
             utf8: true,
             size: Some(Size { limit: Some(1000) }),
-            auth_plain: true,
-            auth_login: true,
+            auth: Some(mechanisms(&["LOGIN", "CRAM-MD5", "PLAIN"])),
         };
         assert_eq!(read, all);
-        assert_eq!(parse(&["relay", "AUTH XOAUTH2", "XSTARTTLS", ""]), Capabilities::default());
+        assert_eq!(parse(&["relay", "XSTARTTLS", ""]), Capabilities::default());
+        assert_eq!(parse(&["relay", "AUTH NTLM"]).auth, Some(Mechanisms::default()));
     }
 
     #[test]

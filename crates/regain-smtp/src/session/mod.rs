@@ -12,6 +12,8 @@ mod tls;
 mod transaction;
 mod wire;
 
+#[cfg(feature = "testing")]
+pub(crate) use auth::hmac_md5;
 pub use deadlines::Deadlines;
 pub use envelope::Envelope;
 pub(crate) use envelope::Paths;
@@ -98,7 +100,7 @@ impl Session {
             _ => {}
         }
         if let Some((user, password)) = settings.user().zip(settings.expose_password()) {
-            Login { user, password }.perform(&mut wire, &capabilities, deadlines).await?;
+            Login { user, password, forced: None }.perform(&mut wire, &capabilities, deadlines).await?;
         }
         let deadlines = deadlines.clone();
         Ok(Self { wire, capabilities, deadlines, state: State::Ready, transactions: 0 })

@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::record::Open;
 use super::{Behaviour, Features, Received, ServerTls};
 use crate::Phase;
+use crate::session::hmac_md5;
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
@@ -126,20 +127,47 @@ impl Dialogue {
 
     async fn auth(&mut self, stream: &mut Box<dyn Stream>, rest: &str) -> Result<(), Over> {
         let (mechanism, initial) = rest.split_once(' ').unwrap_or((rest, ""));
-        let given = if mechanism.eq_ignore_ascii_case("PLAIN") {
-            let response =
-                if initial.is_empty() { self.ask(stream, "334 ").await? } else { initial.to_owned() };
-            let mut parts = decode(&response);
-            parts.remove(0);
-            parts
-        } else {
-            vec![
-                decode(&self.ask(stream, "334 VXNlcm5hbWU6").await?).remove(0),
-                decode(&self.ask(stream, "334 UGFzc3dvcmQ6").await?).remove(0),
-            ]
+        let login = self.features.login.clone();
+        let given = match mechanism.to_ascii_uppercase().as_str() {
+            "PLAIN" => {
+                let response =
+                    if initial.is_empty() { self.ask(stream, "334 ").await? } else { initial.to_owned() };
+                let mut parts = decode(&response).split('\0').map(str::to_owned).collect::<Vec<_>>();
+                parts.remove(0);
+                parts
+            }
+            "LOGIN" => {
+                let user = decode(&self.ask(stream, "334 VXNlcm5hbWU6").await?);
+                vec![user, decode(&self.ask(stream, "334 UGFzc3dvcmQ6").await?)]
+            }
+            "CRAM-MD5" => {
+                let challenge = format!("<{}@scripted.test>", self.open.number);
+                let answer = self.ask(stream, &format!("334 {}", STANDARD.encode(&challenge))).await?;
+                let answer = decode(&answer);
+                let (user, digest) = answer.rsplit_once(' ').unwrap_or((&answer, ""));
+                let password = login.as_ref().map_or("", |(_, password)| password.as_str());
+                let right = *hmac_md5(password, challenge.as_bytes()) == digest;
+                vec![user.to_owned(), if right { password.to_owned() } else { String::new() }]
+            }
+            "XOAUTH2" => {
+                let response = decode(initial);
+                let user = response.strip_prefix("user=").and_then(|rest| rest.split_once('\x01'));
+                let (user, bearer) = user.unwrap_or_default();
+                let token =
+                    bearer.strip_prefix("auth=Bearer ").and_then(|rest| rest.strip_suffix("\x01\x01"));
+                let given = vec![user.to_owned(), token.unwrap_or_default().to_owned()];
+                if login.as_ref().is_none_or(|(user, password)| given != [user.clone(), password.clone()]) {
+                    let reason = STANDARD.encode(r#"{"status":"401","schemes":"bearer","scope":"mail"}"#);
+                    let answer = self.ask(stream, &format!("334 {reason}")).await?;
+                    if !answer.is_empty() {
+                        return self.say(stream, "501 5.5.2 an empty line was expected").await;
+                    }
+                }
+                given
+            }
+            _ => return self.say(stream, "504 5.5.4 unknown mechanism").await,
         };
-        let expected = self.features.login.clone();
-        let right = expected.is_some_and(|(user, password)| given == [user, password]);
+        let right = login.is_some_and(|(user, password)| given == [user, password]);
         let usual = if right { "235 2.7.0 welcome" } else { "535 5.7.8 wrong user or password" };
         if self.answer(stream, Phase::Auth, usual).await?.starts_with('2') {
             self.user = given.into_iter().next();
@@ -278,8 +306,6 @@ fn path(rest: &str, keyword: &str) -> Option<String> {
     tagged.then(|| inside.to_owned())
 }
 
-/// The NUL-separated parts of a base64 text, at least one.
-fn decode(text: &str) -> Vec<String> {
-    let bytes = STANDARD.decode(text).unwrap_or_default();
-    bytes.split(|&byte| byte == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+fn decode(text: &str) -> String {
+    String::from_utf8_lossy(&STANDARD.decode(text).unwrap_or_default()).into_owned()
 }

@@ -13,8 +13,8 @@ fn url(server: &ScriptedServer) -> String {
 }
 
 #[tokio::test]
-async fn the_login_works_by_plain_and_by_login() {
-    for mechanism in ["PLAIN", "LOGIN"] {
+async fn the_login_works_by_each_mechanism() {
+    for mechanism in ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"] {
         let features =
             Features { mechanisms: vec![mechanism.into()], ..Features::default().with_login(USER, PASSWORD) };
         let server = ScriptedServer::with(features).await;
@@ -26,16 +26,31 @@ async fn the_login_works_by_plain_and_by_login() {
 
 #[tokio::test]
 async fn a_wrong_password_is_an_error_of_the_login() {
-    let server = ScriptedServer::with(Features::default().with_login(USER, "another")).await;
-    let error = send(&pool_at(&server, &url(&server), deadlines())).await.expect_err("refused");
-    assert_eq!((error.phase(), error.code()), (Phase::Auth, "EAUTH"));
-    assert_eq!(error.reply().map(|reply| reply.codes()), Some("535 5.7.8".into()));
-    assert!(server.received().is_empty());
+    for mechanism in ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"] {
+        let features = Features {
+            mechanisms: vec![mechanism.into()],
+            ..Features::default().with_login(USER, "another")
+        };
+        let server = ScriptedServer::with(features).await;
+        let error = send(&pool_at(&server, &url(&server), deadlines())).await.expect_err("refused");
+        assert_eq!((error.phase(), error.code()), (Phase::Auth, "EAUTH"));
+        assert_eq!(error.reply().map(|reply| reply.codes()), Some("535 5.7.8".into()), "{mechanism}");
+        assert!(server.received().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_the_relay_prefers_does_not_matter() {
+    let mechanisms = ["NTLM", "XOAUTH2", "CRAM-MD5", "LOGIN"].map(str::to_owned).to_vec();
+    let features = Features { mechanisms, ..Features::default().with_login(USER, PASSWORD) };
+    let server = ScriptedServer::with(features).await;
+    send(&pool_at(&server, &url(&server), deadlines())).await.expect("accepted");
+    assert!(server.connections()[0].text().contains("AUTH LOGIN\r\n"));
 }
 
 #[tokio::test]
 async fn a_login_that_the_relay_does_not_offer_is_never_left_out() {
-    for mechanisms in [vec![], vec!["XOAUTH2".to_owned(), "CRAM-MD5".to_owned()]] {
+    for mechanisms in [vec![], vec!["GSSAPI".to_owned(), "NTLM".to_owned()]] {
         let server = ScriptedServer::with(Features { mechanisms, ..Features::default() }).await;
         let error = send(&pool_at(&server, &url(&server), deadlines())).await.expect_err("no login");
         assert_eq!((error.cause(), error.code()), (&Cause::AuthUnavailable, "EAUTH"));
