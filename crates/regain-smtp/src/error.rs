@@ -27,7 +27,7 @@ pub enum Phase {
     Mail,
     /// `RCPT TO`.
     Rcpt,
-    /// The `DATA` command, before any of the message.
+    /// The `DATA` command, and the message as long as its final dot has not left: the relay cannot have taken it.
     Data,
     /// The message and the dot that ends it. An error here leaves open whether the relay took the message,
     /// unless it is [`Cause::Refused`].
@@ -94,6 +94,9 @@ pub enum Cause {
     /// The pool was closed before the dialogue began.
     #[error("the connection pool is closed")]
     PoolClosed,
+    /// Too many messages wait for a connection already; this one was not taken.
+    #[error("too many messages wait for this relay")]
+    QueueFull,
 }
 
 /// A delivery that failed. Its text is safe to log: it names no address and no secret.
@@ -131,7 +134,8 @@ impl SendError {
     pub fn code(&self) -> &'static str {
         match (&self.cause, self.phase) {
             (Cause::TimedOut, _) => "ETIMEDOUT",
-            (Cause::Closed | Cause::PoolClosed, _) => "ECONNECTION",
+            // nodemailer's queue has no end; this name says that the relay was not reached.
+            (Cause::Closed | Cause::PoolClosed | Cause::QueueFull, _) => "ECONNECTION",
             (Cause::InvalidEnvelope(_), _) => "EENVELOPE",
             (Cause::Unsupported("SMTPUTF8"), _) => "EENVELOPE",
             (Cause::Unsupported(_) | Cause::TooLarge { .. }, _) => "EMESSAGE",
@@ -146,6 +150,22 @@ impl SendError {
             (Cause::Refused(_), Phase::FinalDot) => "EMESSAGE",
             (Cause::Refused(_), _) => "EPROTOCOL",
         }
+    }
+
+    /// Whether the same message would fail in the same way at this relay: it said so with 5xx (but for 503, a command at
+    /// the wrong time, as in nodemailer), or the message is one that it cannot take.
+    pub fn permanent(&self) -> bool {
+        match &self.cause {
+            Cause::Refused(reply) => reply.code() >= 500 && reply.code() != 503,
+            Cause::InvalidEnvelope(_) | Cause::Unsupported(_) | Cause::TooLarge { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the relay may have taken the message all the same, so that sending it again may deliver it twice: its
+    /// final dot had left, and no refusal came.
+    pub fn may_have_been_accepted(&self) -> bool {
+        self.phase == Phase::FinalDot && !matches!(self.cause, Cause::Refused(_))
     }
 
     /// Whether the relay ended the session with 421, whatever it was asked.
@@ -166,6 +186,9 @@ pub enum StartError {
     /// The given roots are not certificates in PEM.
     #[error("the root certificates cannot be read as PEM")]
     InvalidRoots,
+    /// The file that `tls.ca` names cannot be read.
+    #[error("the file of `tls.ca` cannot be read: {0}")]
+    UnreadableRoots(io::ErrorKind),
     /// The TLS library refused its own defaults.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),

@@ -3,6 +3,9 @@
 //! Invariant: one task owns each connection, so dropping the caller of [`Pool::send`] never touches a
 //! dialogue. The lock below is held for moves between lists only, never across an await.
 
+mod ahead;
+mod job;
+mod rate;
 mod worker;
 
 use std::collections::VecDeque;
@@ -10,12 +13,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::session::{Paths, Relay};
+use self::ahead::Ahead;
+use self::job::{Claim, Job, Message};
+use self::rate::Rate;
+use crate::session::{Mail, Relay};
 use crate::{Cause, Deadlines, Envelope, Phase, Reply, SendError, Settings, StartError, TrustRoots};
+
+/// How often a caller whose time is up looks whether its message waits in the queue again.
+const SECOND_LOOK: Duration = Duration::from_millis(50);
 
 /// The relay took the message; it is the relay's to deliver now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +40,15 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// So many messages may wait for a connection; the next one is refused with [`Cause::QueueFull`].
+    pub const LONGEST_QUEUE: usize = 10_000;
+
     /// Prepares a pool; nothing is connected yet. Fails where the settings can never work on this machine.
     pub fn start(settings: Settings, deadlines: Deadlines, roots: TrustRoots) -> Result<Self, StartError> {
         let relay = Relay::new(settings, deadlines, &roots)?;
+        let messages = relay.settings.rate_limit().and_then(|limit| usize::try_from(limit.get()).ok());
         let shared = Shared {
+            rate: Rate::new(messages, relay.settings.rate_delta()),
             relay,
             lists: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -44,23 +58,28 @@ impl Pool {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Hands one message to the relay, over a kept connection or a new one, and waits for its answer. Messages
-    /// wait in order while all connections are busy; the caller bounds how many.
+    /// Hands one message to the relay, over a kept connection or a new one, and waits for its answer. Messages wait in
+    /// order while all connections are busy. There are as many connections as messages at work, up to the URL's
+    /// `maxConnections`; with more messages than that on their way, each next one saves a round trip.
     ///
     /// A caller that goes away before the dialogue begins takes its message with it; later, the dialogue goes
     /// on without it. Must be called within a tokio runtime.
     pub async fn send(&self, envelope: Envelope, message: Arc<[u8]>) -> Result<Accepted, SendError> {
-        let paths = envelope.paths()?;
-        let (answer, outcome) = oneshot::channel();
-        self.shared.submit(Job::Message { paths, message, answer })?;
-        outcome.await.unwrap_or_else(|_| Err(interrupted()))
+        let mail = Mail { paths: envelope.paths()?, message };
+        let until = self.shared.relay.deadlines.message.map(|within| Instant::now() + within);
+        let (message, claim, outcome) = Message::new(mail, until);
+        self.shared.submit(Job::Message(Box::new(message)))?;
+        match claim.zip(until) {
+            Some((claim, until)) => in_time(outcome, &claim, until).await,
+            None => outcome.await.unwrap_or_else(|_| Err(interrupted())),
+        }
     }
 
     /// Opens a connection of its own, logs in and says QUIT: everything short of a mail.
     pub async fn check(&self) -> Result<(), SendError> {
         let (answer, outcome) = oneshot::channel();
         self.shared.submit(Job::Check { answer })?;
-        outcome.await.unwrap_or_else(|_| Err(interrupted()))
+        outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 
     /// Closes the pool: what waits is answered with [`Cause::PoolClosed`], dialogues under way may finish
@@ -83,8 +102,25 @@ impl Pool {
     }
 }
 
+/// Waits for the outcome of a message with a deadline. A dialogue keeps to it by itself; in the queue nobody does.
+async fn in_time(
+    mut outcome: oneshot::Receiver<Result<Accepted, SendError>>,
+    claim: &Claim,
+    until: Instant,
+) -> Result<Accepted, SendError> {
+    let mut look = until;
+    loop {
+        match timeout_at(look, &mut outcome).await {
+            Ok(outcome) => return outcome.unwrap_or_else(|_| Err(interrupted())),
+            Err(_) if claim.take() => return Err(SendError::new(Phase::Connect, Cause::TimedOut)),
+            Err(_) => look = Instant::now() + SECOND_LOOK,
+        }
+    }
+}
+
 struct Shared {
     relay: Relay,
+    rate: Arc<Rate>,
     lists: Mutex<Lists>,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -102,6 +138,7 @@ struct Lists {
     live: usize,
     /// Workers that have answered and will look at `waiting` next, after a RSET perhaps.
     finishing: usize,
+    ahead: Ahead,
     closed: bool,
     last_id: u64,
 }
@@ -111,25 +148,44 @@ struct Idle {
     hand_over: oneshot::Sender<Job>,
 }
 
-enum Job {
-    Message { paths: Paths, message: Arc<[u8]>, answer: oneshot::Sender<Result<Accepted, SendError>> },
-    Check { answer: oneshot::Sender<Result<(), SendError>> },
-}
-
-impl Job {
-    fn is_abandoned(&self) -> bool {
-        match self {
-            Self::Message { answer, .. } => answer.is_closed(),
-            Self::Check { answer } => answer.is_closed(),
+impl Lists {
+    /// The next job whose caller still wants it.
+    fn take(&mut self) -> Option<Job> {
+        while let Some(job) = self.waiting.pop_front() {
+            if job.claim() {
+                return Some(job);
+            }
         }
+        None
     }
 
-    /// A caller that is gone does not hear of it, which is fine.
-    fn fail(self, error: SendError) {
-        match self {
-            Self::Message { answer, .. } => drop(answer.send(Err(error))),
-            Self::Check { answer } => drop(answer.send(Err(error))),
+    /// The next message to send its envelope ahead, if there are more than the workers that are about to be free take.
+    fn take_ahead(&mut self) -> Option<Box<Message>> {
+        while self.waiting.len() > self.finishing && self.ahead.is_allowed() {
+            match self.waiting.pop_front() {
+                Some(Job::Message(message)) => {
+                    let job = Job::Message(message);
+                    if job.claim()
+                        && let Job::Message(message) = job
+                    {
+                        return Some(message);
+                    }
+                }
+                Some(check) => {
+                    self.waiting.push_front(check);
+                    return None;
+                }
+                None => return None,
+            }
         }
+        None
+    }
+
+    fn is_full(&mut self) -> bool {
+        if self.waiting.len() >= Pool::LONGEST_QUEUE {
+            self.waiting.retain(|job| !job.is_abandoned());
+        }
+        self.waiting.len() >= Pool::LONGEST_QUEUE
     }
 }
 
@@ -139,27 +195,49 @@ impl Shared {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(self: &Arc<Self>, mut job: Job) -> Result<(), SendError> {
+    fn submit(self: &Arc<Self>, job: Job) -> Result<(), SendError> {
         let mut lists = self.lists();
         if lists.closed {
             return Err(closed());
         }
+        let Some(job) = self.dispatch(&mut lists, job) else { return Ok(()) };
+        if lists.is_full() {
+            return Err(SendError::new(Phase::Connect, Cause::QueueFull));
+        }
+        lists.waiting.push_back(job);
+        Ok(())
+    }
+
+    /// Puts a message that was taken but not begun back to where it came from.
+    fn give_back(self: &Arc<Self>, mut message: Box<Message>) {
+        let mut lists = self.lists();
+        if lists.closed {
+            drop(lists);
+            return message.answer(Err(closed()));
+        }
+        message.unclaim();
+        if let Some(job) = self.dispatch(&mut lists, Job::Message(message)) {
+            lists.waiting.push_front(job);
+        }
+    }
+
+    /// Finds a worker for a job; without one the job comes back.
+    fn dispatch(self: &Arc<Self>, lists: &mut Lists, mut job: Job) -> Option<Job> {
         while let Some(idle) = lists.idle.pop() {
             match idle.hand_over.send(job) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return None,
                 Err(back) => job = back,
             }
         }
         // A worker that is about to be free costs less than another connection with its handshake and login.
         let worker_comes = lists.waiting.len() < lists.finishing;
-        if !worker_comes && lists.live < self.relay.settings.max_connections() {
-            lists.live += 1;
-            // Spawned under the lock, so that `close` cannot come between and miss the task.
-            self.tasks.spawn(worker::run(worker::Slot::new(Arc::clone(self)), job));
-        } else {
-            lists.waiting.push_back(job);
+        if worker_comes || lists.live >= self.relay.settings.max_connections() {
+            return Some(job);
         }
-        Ok(())
+        lists.live += 1;
+        // Spawned under the lock, so that `close` cannot come between and miss the task.
+        self.tasks.spawn(worker::run(worker::Slot::new(Arc::clone(self)), job));
+        None
     }
 }
 
@@ -167,7 +245,7 @@ fn closed() -> SendError {
     SendError::new(Phase::Connect, Cause::PoolClosed)
 }
 
-/// A dialogue that was cut: nobody knows how far it had come, so the most careful answer is given.
+/// A dialogue that was cut with the final dot on its way.
 fn interrupted() -> SendError {
     SendError::new(Phase::FinalDot, Cause::Closed)
 }

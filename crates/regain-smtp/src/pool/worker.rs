@@ -1,33 +1,257 @@
 //! Owns one connection and serves one job after another over it. It must never hold two connections, and it
-//! sends a message a second time only while the relay cannot have seen any of it.
+//! sends a message a second time only while the relay cannot have taken it: its final dot has not left.
 
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::{Accepted, Idle, Job, Shared};
-use crate::session::{Relay, Session};
+use super::ahead::PATIENCE;
+use super::job::{Job, Message};
+use super::rate::Start;
+use super::{Accepted, Idle, Shared, closed};
+use crate::session::{Reply, Session};
 use crate::{Cause, Phase, SendError};
 
-/// A connection is renewed after this many messages, as in nodemailer: some relays punish longer ones.
-const MESSAGES_PER_CONNECTION: usize = 100;
-
 /// Serves `job` and what comes after it, until there is neither work nor a connection.
-pub(super) async fn run(mut slot: Slot, job: Job) {
+pub(super) async fn run(slot: Slot, job: Job) {
     let shared = Arc::clone(&slot.shared);
     let work = async {
-        let mut session = None;
-        let mut next = Some(job);
-        while let Some(job) = next {
-            session = serve(&mut slot, &shared.relay, session, job).await;
-            next = slot.next(&mut session).await;
+        let mut worker = Worker { slot, session: None };
+        let mut next = job.claim().then_some(job);
+        loop {
+            next = match next {
+                Some(Job::Message(message)) => worker.deliver(message).await.map(Job::Message),
+                Some(Job::Check { answer }) => {
+                    worker.check(answer).await;
+                    None
+                }
+                None => match worker.slot.next(&mut worker.session).await {
+                    Some(job) => Some(job),
+                    None => break,
+                },
+            };
         }
     };
     tokio::select! {
         biased;
         () = shared.killed.cancelled() => {}
         () = work => {}
+    }
+}
+
+struct Worker {
+    slot: Slot,
+    session: Option<Session>,
+}
+
+impl Worker {
+    async fn check(&mut self, answer: oneshot::Sender<Result<(), SendError>>) {
+        if let Some(kept) = self.session.take() {
+            kept.quit().await;
+        }
+        let outcome = match Session::open(&self.slot.shared.relay, None).await {
+            Ok(session) => {
+                session.quit().await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        self.slot.finish();
+        drop(answer.send(outcome));
+    }
+
+    /// Sends one message and gives back the one that must be next, if its envelope was to go along.
+    async fn deliver(&mut self, mut message: Box<Message>) -> Option<Box<Message>> {
+        let (mut session, next, along) = loop {
+            let mut session = match self.permitted(&mut message).await {
+                Ok(session) => session,
+                Err(error) => {
+                    self.answer(*message, Err(error), false);
+                    self.clear_up().await;
+                    return None;
+                }
+            };
+            let next = self.take_ahead(&session);
+            message.has_left = true;
+            let error = match session.hand_over(next.as_ref().map(|next| &next.mail)).await {
+                Ok(along) => break (session, next, along),
+                Err(error) => error,
+            };
+            message.has_left = error.phase() == Phase::FinalDot;
+            if let Some(next) = next {
+                self.slot.shared.give_back(next);
+            }
+            if session.transactions() > 1 && had_died(&error) {
+                tracing::debug!("a kept connection had died; the message goes over a new one");
+                continue;
+            }
+            self.answer(*message, Err(error), false);
+            return None;
+        };
+        let (outcome, mut next) = match next {
+            Some(next) if along => self.verdict_with_patience(&mut session, next).await,
+            next => (session.verdict().await, next),
+        };
+        let announced = session.has_announced();
+        self.session = Some(session);
+        self.answer(*message, outcome, next.is_some());
+        match &mut next {
+            Some(_) if announced => return next,
+            // The relay may have seen its MAIL.
+            Some(next) if along => next.start = None,
+            _ => {}
+        }
+        self.clear_up().await;
+        next
+    }
+
+    /// Gets a relay to wait for the message, over the kept connection if there is one and it is alive, else over a new
+    /// one. A failure on a connection that had served before counts for nothing if it may be the connection's.
+    async fn permitted(&mut self, message: &mut Message) -> Result<Session, SendError> {
+        let shared = Arc::clone(&self.slot.shared);
+        loop {
+            if message.start.is_none() {
+                message.start = Some(self.start(message).await?);
+            }
+            let kept = self.session.take();
+            let (is_kept, announced) = (kept.is_some(), kept.as_ref().is_some_and(Session::has_announced));
+            let mut session = match kept {
+                Some(kept) => kept,
+                None => match Session::open(&shared.relay, message.until).await {
+                    Ok(fresh) => fresh,
+                    Err(error) => {
+                        message.start.take().into_iter().for_each(Start::unused);
+                        return Err(error);
+                    }
+                },
+            };
+            session.end_by(message.until);
+            let outcome = match announced {
+                true => session.permission().await,
+                false => match session.announce(&message.mail).await {
+                    Ok(()) => session.permission().await,
+                    Err(error) => Err(error),
+                },
+            };
+            // The relay has seen MAIL now.
+            message.start = None;
+            let Err(error) = outcome else {
+                if announced {
+                    shared.lists().ahead.has_worked();
+                }
+                return Ok(session);
+            };
+            if announced && may_be_for_going_ahead(&error, &session) {
+                tracing::debug!(%error, "an envelope that went ahead was lost; the message is sent anew");
+                if !error.is_farewell() {
+                    shared.lists().ahead.has_failed();
+                }
+                if session.settle().await {
+                    self.session = Some(session);
+                }
+            } else if is_kept && had_died(&error) {
+                tracing::debug!("a kept connection had died; the message goes over a new one");
+            } else {
+                self.session = Some(session);
+                return Err(error);
+            }
+        }
+    }
+
+    /// Waits for a place in the rate. A kept connection lives on meanwhile as an idle one does.
+    async fn start(&mut self, message: &mut Message) -> Result<Start, SendError> {
+        let shared = Arc::clone(&self.slot.shared);
+        if let Some(start) = shared.rate.try_start() {
+            return Ok(start);
+        }
+        let until = message.until;
+        let end = async move {
+            match until {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        let starting = async { shared.rate.start().await };
+        tokio::pin!(starting, end);
+        loop {
+            tokio::select! {
+                biased;
+                start = &mut starting => return Ok(start),
+                () = &mut end => return Err(SendError::new(Phase::Connect, Cause::TimedOut)),
+                // Nobody hears this.
+                () = message.abandoned() => return Err(closed()),
+                () = shared.closing.cancelled() => return Err(closed()),
+                usable = idle(&mut self.session, &shared) => {
+                    if let Some(session) = self.session.take().filter(|_| usable) {
+                        session.quit().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The message to go ahead behind the one that is about to leave, with its place in the rate.
+    fn take_ahead(&self, session: &Session) -> Option<Box<Message>> {
+        let shared = &self.slot.shared;
+        if !session.pipelines() || session.transactions() >= shared.relay.settings.max_messages() {
+            return None;
+        }
+        let start = shared.rate.try_start()?;
+        let next = shared.lists().take_ahead();
+        match next {
+            Some(mut next) => {
+                next.start = Some(start);
+                Some(next)
+            }
+            None => {
+                start.unused();
+                None
+            }
+        }
+    }
+
+    /// The outcome of a message with another one behind it; that does not have to wait for it for ever.
+    async fn verdict_with_patience(
+        &mut self,
+        session: &mut Session,
+        next: Box<Message>,
+    ) -> (Result<Reply, SendError>, Option<Box<Message>>) {
+        let patience = Instant::now() + PATIENCE;
+        let patience = next.until.map_or(patience, |until| until.min(patience));
+        match timeout_at(patience, session.verdict()).await {
+            Ok(outcome) => (outcome, Some(next)),
+            Err(_) => {
+                let shared = &self.slot.shared;
+                shared.lists().ahead.has_failed();
+                shared.give_back(next);
+                (session.verdict().await, None)
+            }
+        }
+    }
+
+    /// Tells the caller, before anything is cleared away: nobody waits for RSET.
+    fn answer(&mut self, message: Message, outcome: Result<Reply, SendError>, busy: bool) {
+        if let Err(error) = &outcome {
+            tracing::debug!(code = error.code(), %error, "the relay did not take a message");
+        }
+        if !busy {
+            self.slot.finish();
+        }
+        message.answer(outcome.map(|reply| Accepted { reply }));
+    }
+
+    /// Gets the connection ready for the next message, or ends it.
+    async fn clear_up(&mut self) {
+        let Some(mut session) = self.session.take() else { return };
+        if !session.settle().await {
+            return;
+        }
+        if session.transactions() >= self.slot.shared.relay.settings.max_messages() {
+            session.quit().await;
+        } else {
+            self.session = Some(session);
+        }
     }
 }
 
@@ -60,7 +284,7 @@ impl Slot {
                 if std::mem::take(&mut self.finishing) {
                     lists.finishing -= 1;
                 }
-                if let Some(job) = lists.waiting.pop_front() {
+                if let Some(job) = lists.take() {
                     return Some(job);
                 }
                 if session.is_none() {
@@ -76,12 +300,13 @@ impl Slot {
                 lists.idle.push(Idle { id, hand_over });
                 (id, handed)
             };
-            let Some(kept) = session.as_mut() else { continue };
             let usable = tokio::select! {
                 biased;
-                job = &mut handed => return job.ok(),
-                () = kept.disturbed() => false,
-                () = sleep(self.shared.relay.deadlines.idle) => true,
+                job = &mut handed => match job {
+                    Ok(job) if job.claim() => return Some(job),
+                    _ => continue,
+                },
+                usable = idle(session, &self.shared) => usable,
                 () = self.shared.closing.cancelled() => true,
             };
             let handed_over_meanwhile = {
@@ -90,13 +315,15 @@ impl Slot {
                 lists.idle.retain(|idle| idle.id != id);
                 lists.idle.len() == before
             };
+            let ended = session.take();
             if handed_over_meanwhile {
-                if !usable {
-                    *session = None;
+                *session = ended.filter(|_| usable);
+                match handed.await {
+                    Ok(job) if job.claim() => return Some(job),
+                    _ => continue,
                 }
-                return handed.await.ok();
             }
-            if let Some(session) = session.take().filter(|_| usable) {
+            if let Some(session) = ended.filter(|_| usable) {
                 session.quit().await;
             }
         }
@@ -112,7 +339,7 @@ impl Drop for Slot {
         lists.live -= 1;
         lists.finishing -= usize::from(self.finishing);
         if lists.live == 0 {
-            // Nobody is left to serve these; their callers are told by the closed channel.
+            // Nobody is left to serve these; their callers are told as they are dropped.
             let orphans = std::mem::take(&mut lists.waiting);
             drop(lists);
             drop(orphans);
@@ -120,69 +347,33 @@ impl Drop for Slot {
     }
 }
 
-/// Does one job and gives back the connection if it can do another one.
-async fn serve(slot: &mut Slot, relay: &Relay, kept: Option<Session>, job: Job) -> Option<Session> {
-    if job.is_abandoned() {
-        return kept;
-    }
-    match job {
-        Job::Check { answer } => {
-            if let Some(kept) = kept {
-                kept.quit().await;
-            }
-            let outcome = Session::open(relay).await;
-            let outcome = match outcome {
-                Ok(session) => {
-                    session.quit().await;
-                    Ok(())
-                }
-                Err(error) => Err(error),
-            };
-            slot.finish();
-            drop(answer.send(outcome));
-            None
-        }
-        Job::Message { paths, message, answer } => {
-            let mut session = kept;
-            let mut outcome = None;
-            if let Some(kept) = session.as_mut() {
-                let first = kept.send(&paths, &message).await;
-                if first.as_ref().is_err_and(died_while_idle) {
-                    tracing::debug!("a kept connection had died; the message goes over a new one");
-                    session = None;
-                } else {
-                    outcome = Some(first);
-                }
-            }
-            let outcome = match outcome {
-                Some(outcome) => outcome,
-                None => match Session::open(relay).await {
-                    Ok(fresh) => session.insert(fresh).send(&paths, &message).await,
-                    Err(error) => Err(error),
-                },
-            };
-            if let Err(error) = &outcome {
-                tracing::debug!(code = error.code(), %error, "the relay did not take a message");
-            }
-            // Answered before anything is cleared away, so that the caller does not wait for RSET.
-            slot.finish();
-            drop(answer.send(outcome.map(|reply| Accepted { reply })));
-            let mut session = session?;
-            if !session.settle().await {
-                return None;
-            }
-            if session.transactions() >= MESSAGES_PER_CONNECTION {
-                session.quit().await;
-                return None;
-            }
-            Some(session)
-        }
+/// Waits until the connection has been without use for as long as one is kept, or is of no more use: `false`. Without
+/// a connection it never ends. Safe to drop at any time.
+async fn idle(session: &mut Option<Session>, shared: &Shared) -> bool {
+    match session {
+        Some(session) => tokio::select! {
+            biased;
+            () = session.disturbed() => false,
+            () = sleep(shared.relay.deadlines.idle) => true,
+        },
+        None => std::future::pending().await,
     }
 }
 
 /// Whether a kept connection failed in a way that says nothing about the message: the relay had closed it, or
-/// says goodbye now, and no byte of the message has left.
-fn died_while_idle(error: &SendError) -> bool {
+/// says goodbye now, and the final dot has not left.
+fn had_died(error: &SendError) -> bool {
     let gone = matches!(error.cause(), Cause::Closed | Cause::Io(_)) || error.is_farewell();
     gone && error.phase() < Phase::FinalDot
+}
+
+/// Whether a message whose envelope went ahead may have failed for that alone: no answer, one that is no SMTP, a
+/// command that came at the wrong time (503), or a refusal of MAIL that ended the session.
+fn may_be_for_going_ahead(error: &SendError, session: &Session) -> bool {
+    match error.reply() {
+        Some(reply) => {
+            error.is_farewell() || reply.code() == 503 || error.phase() == Phase::Mail && session.is_broken()
+        }
+        None => true,
+    }
 }

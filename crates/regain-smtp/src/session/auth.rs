@@ -7,20 +7,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+pub(super) use self::mechanism::Mechanisms;
 pub(crate) use self::mechanism::hmac_md5;
-pub(super) use self::mechanism::{Mechanism, Mechanisms};
 use super::capabilities::Capabilities;
 use super::reply::Lines;
 use super::wire::Wire;
-use crate::{Cause, Deadlines, Phase, SendError};
+use crate::{AuthMethod, Cause, Deadlines, Phase, SendError};
 
 /// User and password for one relay.
 pub(super) struct Login<'a> {
     pub(super) user: &'a str,
-    /// With [`Mechanism::XOAuth2`] this is the access token.
+    /// With [`AuthMethod::XOAuth2`] this is the access token.
     pub(super) password: &'a str,
     /// The only mechanism to use, if the URL names one.
-    pub(super) forced: Option<Mechanism>,
+    pub(super) forced: Option<AuthMethod>,
 }
 
 impl Login<'_> {
@@ -36,10 +36,10 @@ impl Login<'_> {
         let mechanism = mechanism.ok_or_else(|| SendError::new(Phase::Auth, Cause::AuthUnavailable))?;
         let mut dialogue = Dialogue { wire, deadlines, said: Vec::new() };
         let answer = match mechanism {
-            Mechanism::Plain => self.plain(&mut dialogue).await?,
-            Mechanism::Login => self.login(&mut dialogue).await?,
-            Mechanism::CramMd5 => self.cram_md5(&mut dialogue).await?,
-            Mechanism::XOAuth2 => self.xoauth2(&mut dialogue).await?,
+            AuthMethod::Plain => self.plain(&mut dialogue).await?,
+            AuthMethod::Login => self.login(&mut dialogue).await?,
+            AuthMethod::CramMd5 => self.cram_md5(&mut dialogue).await?,
+            AuthMethod::XOAuth2 => self.xoauth2(&mut dialogue).await?,
         };
         match answer.code {
             200..300 => Ok(()),

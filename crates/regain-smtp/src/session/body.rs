@@ -4,36 +4,24 @@
 /// What ends a message.
 pub(super) const FINAL_DOT: &[u8] = b".\r\n";
 
-/// Makes the bytes to write after the 354 reply, final dot included. Every line break, also a lone CR or LF,
-/// becomes CRLF, so that no server can see the end of the message where another sees none (RFC 5321 section
-/// 4.1.1.4, CVE-2023-51764).
-pub(super) fn encode(message: &[u8]) -> Vec<u8> {
-    let mut wire = Vec::with_capacity(message.len() + message.len() / 32 + 16);
-    let mut line_start = true;
-    let mut bytes = message.iter().copied().peekable();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\r' | b'\n' => {
-                if byte == b'\r' {
-                    bytes.next_if_eq(&b'\n');
-                }
-                wire.extend_from_slice(b"\r\n");
-                line_start = true;
-            }
-            byte => {
-                if line_start && byte == b'.' {
-                    wire.push(b'.');
-                }
-                wire.push(byte);
-                line_start = false;
-            }
+/// Writes the message as it follows the 354 reply, final dot included, into `wire`, in place of what is there. Every
+/// line break, also a lone CR or LF, becomes CRLF, so that no server can see the end of the message where another
+/// sees none (RFC 5321 section 4.1.1.4, CVE-2023-51764).
+pub(super) fn encode(message: &[u8], wire: &mut Vec<u8>) {
+    wire.clear();
+    wire.reserve(message.len() + message.len() / 32 + 16);
+    let mut rest = message;
+    while !rest.is_empty() {
+        let end = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
+        let (line, behind) = rest.split_at(end);
+        if line.starts_with(b".") {
+            wire.push(b'.');
         }
-    }
-    if !line_start {
+        wire.extend_from_slice(line);
         wire.extend_from_slice(b"\r\n");
+        rest = behind.strip_prefix(b"\r\n").or_else(|| behind.get(1..)).unwrap_or_default();
     }
     wire.extend_from_slice(FINAL_DOT);
-    wire
 }
 
 /// The header of a message in the form for the wire: all up to the first empty line.
@@ -48,6 +36,12 @@ mod tests {
 
     use super::*;
 
+    fn encoded(message: &[u8]) -> Vec<u8> {
+        let mut wire = b"what was there".to_vec();
+        encode(message, &mut wire);
+        wire
+    }
+
     #[test]
     fn every_line_break_is_crlf_and_every_leading_dot_is_doubled() {
         for (message, wire) in [
@@ -61,14 +55,14 @@ mod tests {
             (b"a\n\r\n\r.x", b"a\r\n\r\n\r\n..x\r\n.\r\n"),
             (b"\r\r\n", b"\r\n\r\n.\r\n"),
         ] {
-            assert_eq!(encode(message).as_slice(), wire, "{message:?}");
+            assert_eq!(encoded(message).as_slice(), wire, "{message:?}");
         }
     }
 
     proptest! {
         #[test]
         fn only_the_last_dot_stands_alone(message in "[a.\r\n]{0,60}") {
-            let wire = encode(message.as_bytes());
+            let wire = encoded(message.as_bytes());
             let body = wire.strip_suffix(b".\r\n").expect("the final dot");
             let text = String::from_utf8(body.to_vec()).expect("ASCII");
             let bare = text.replace("\r\n", "");

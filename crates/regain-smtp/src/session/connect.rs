@@ -1,43 +1,56 @@
 //! Owns the way to an open TCP connection, and the name this machine gives itself. It must not speak SMTP.
 
-use std::net::Ipv4Addr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 
 use super::wire;
-use crate::{Cause, Phase, SendError};
+use crate::{Cause, Phase, SendError, Settings};
 
 /// More addresses than this of one name are not tried.
 const MOST_ADDRESSES: usize = 8;
 
-/// Looks the host up and connects to the first of its addresses that answers; all of it within `within`.
-pub(super) async fn connect(host: &str, port: u16, within: Duration) -> Result<TcpStream, SendError> {
-    let end = Instant::now() + within;
-    let found = wire::deadline(Phase::Resolve, within, async {
-        lookup_host((host, port))
+/// Looks the host up and connects to the first of its addresses that answers; all of it until `end`.
+pub(super) async fn connect(settings: &Settings, end: Instant) -> Result<TcpStream, SendError> {
+    let lookup_end = settings.dns_timeout().map_or(end, |timeout| end.min(Instant::now() + timeout));
+    let found = wire::deadline(Phase::Resolve, lookup_end, async {
+        lookup_host((settings.host(), settings.port()))
             .await
             .map_err(|error| SendError::new(Phase::Resolve, Cause::Io(error.kind())))
     })
     .await?;
     let addresses: Vec<_> = found.take(MOST_ADDRESSES).collect();
-    let mut failure = SendError::new(Phase::Resolve, Cause::Io(std::io::ErrorKind::NotFound));
-    for (tried, address) in addresses.iter().enumerate() {
+    let mut failure = SendError::new(Phase::Resolve, Cause::Io(io::ErrorKind::NotFound));
+    for (tried, &address) in addresses.iter().enumerate() {
         // An address that swallows packets takes only its share, so that the next one has a chance.
         let share = end.saturating_duration_since(Instant::now())
             / u32::try_from(addresses.len() - tried).unwrap_or(1);
-        match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Without this the last piece of every message waits 40 ms for an acknowledgement.
-                stream.set_nodelay(true).map_err(|error| wire::failed(Phase::Connect, &error))?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => failure = wire::failed(Phase::Connect, &error),
-            Err(_) => failure = SendError::new(Phase::Connect, Cause::TimedOut),
+        match open(address, settings.local_address(), share).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
         }
     }
     Err(failure)
+}
+
+async fn open(address: SocketAddr, from: Option<IpAddr>, within: Duration) -> Result<TcpStream, SendError> {
+    let connecting = async {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(from) = from {
+            // Of the other family, this fails as it should: no connection may come from another address.
+            socket.bind(SocketAddr::new(from, 0))?;
+        }
+        // Without this the last piece of every message waits 40 ms for an acknowledgement.
+        socket.set_nodelay(true)?;
+        socket.connect(address).await
+    };
+    match timeout(within, connecting).await {
+        Ok(outcome) => outcome.map_err(|error| wire::failed(Phase::Connect, &error)),
+        Err(_) => Err(SendError::new(Phase::Connect, Cause::TimedOut)),
+    }
 }
 
 /// The name to give in EHLO: the machine's own if it is a full domain name or an IPv4 address, else
@@ -73,8 +86,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_does_not_exist_fails_in_the_lookup() {
-        let error =
-            connect("no-such-host.invalid", 25, Duration::from_secs(10)).await.expect_err("no such host");
+        let settings = Settings::parse("smtp://no-such-host.invalid").expect("valid");
+        let end = Instant::now() + Duration::from_secs(10);
+        let error = connect(&settings, end).await.expect_err("no such host");
         assert_eq!(
             (error.phase(), error.code()),
             (Phase::Resolve, if error.cause() == &Cause::TimedOut { "ETIMEDOUT" } else { "EDNS" })

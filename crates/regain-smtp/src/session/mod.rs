@@ -16,16 +16,19 @@ mod wire;
 pub(crate) use auth::hmac_md5;
 pub use deadlines::Deadlines;
 pub use envelope::Envelope;
-pub(crate) use envelope::Paths;
 pub use reply::{EnhancedCode, Reply};
 pub use tls::TrustRoots;
 
-use tokio::time::timeout;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::time::{Instant, timeout};
 
 use self::auth::Login;
 use self::capabilities::Capabilities;
+use self::deadlines::sooner;
 use self::tls::Tls;
-use self::transaction::unwanted;
+pub(crate) use self::transaction::Mail;
+use self::transaction::{Outgoing, unwanted};
 use self::wire::{Transport, Wire};
 use crate::{Cause, Phase, SendError, Settings, StartError, StartTls};
 
@@ -35,6 +38,8 @@ pub(crate) struct Relay {
     pub(crate) deadlines: Deadlines,
     tls: Tls,
     own_name: String,
+    /// Whether it was told already that the login crosses the network in clear.
+    warned: AtomicBool,
 }
 
 impl Relay {
@@ -49,7 +54,17 @@ impl Relay {
         }
         let tls = Tls::new(&settings, roots)?;
         let own_name = settings.name().map_or_else(connect::own_name, str::to_owned);
-        Ok(Self { settings, deadlines, tls, own_name })
+        let deadlines = deadlines.lowered_by(&settings);
+        Ok(Self { settings, deadlines, tls, own_name, warned: AtomicBool::new(false) })
+    }
+
+    fn warn_of_clear_login(&self) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                relay = self.settings.host(),
+                "the login crosses the network in clear text: write smtps: or requireTLS=true, if the relay has TLS"
+            );
+        }
     }
 }
 
@@ -61,12 +76,21 @@ pub(crate) struct Session {
     state: State,
     /// Messages begun, taken or not.
     transactions: usize,
+    /// The message that was announced.
+    now: Outgoing,
+    /// The one after it.
+    next: Outgoing,
+    /// Whether the envelope of `next` was written behind the message `now`.
+    rides_along: bool,
+    verdict_by: Instant,
 }
 
 /// What the last transaction left behind.
 enum State {
     /// The next message can follow.
     Ready,
+    /// The next message was announced in the same write as the one before.
+    Announced,
     /// The relay refused and keeps the session; RSET clears it.
     Refused,
     /// It is unknown what the relay is waiting for.
@@ -74,15 +98,21 @@ enum State {
 }
 
 impl Session {
-    /// Connects, greets, changes to TLS and logs in, as the settings say.
-    pub(crate) async fn open(relay: &Relay) -> Result<Self, SendError> {
+    /// Connects, greets, changes to TLS and logs in, as the settings say; all of it until `until`, if that is set.
+    pub(crate) async fn open(relay: &Relay, until: Option<Instant>) -> Result<Self, SendError> {
         let Relay { settings, deadlines, tls, .. } = relay;
-        let stream = connect::connect(settings.host(), settings.port(), deadlines.connect).await?;
+        let begun = Instant::now();
+        let usable_by = sooner(until, settings.connection_timeout().map(|timeout| begun + timeout));
+        let end = |within| sooner(usable_by, Some(Instant::now() + within)).unwrap_or(begun);
+        let stream = connect::connect(settings, end(deadlines.connect)).await?;
+        // Whatever name the relay has, this is where the bytes go.
+        let stays_here = stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
         let mut stream: Box<dyn Transport> = Box::new(stream);
-        if settings.secure() {
-            stream = tls.handshake(stream, deadlines).await?;
+        let mut encrypted = settings.secure();
+        if encrypted {
+            stream = tls.handshake(stream, end(deadlines.tls)).await?;
         }
-        let mut wire = Wire::new(stream);
+        let mut wire = Wire::new(stream, usable_by);
         let greeting = wire.reply(Phase::Greeting, deadlines.greeting).await?;
         if greeting.code != 220 {
             return Err(unwanted(Phase::Greeting, greeting));
@@ -92,18 +122,36 @@ impl Session {
             StartTls::Required if !capabilities.starttls => {
                 return Err(SendError::new(Phase::StartTls, Cause::TlsUnavailable));
             }
-            StartTls::Required | StartTls::Optional if capabilities.starttls => {
-                wire = start_tls(wire, relay).await?;
+            StartTls::Required | StartTls::Optional
+                if capabilities.starttls && ask_for_tls(&mut wire, relay).await? =>
+            {
+                let stream = tls.handshake(wire.into_stream(), end(deadlines.tls)).await?;
+                wire = Wire::new(stream, until);
+                encrypted = true;
                 // What was said before TLS may have been said by anybody.
                 capabilities = say_ehlo(&mut wire, relay).await?;
             }
             _ => {}
         }
+        wire.end_by(until);
         if let Some((user, password)) = settings.user().zip(settings.expose_password()) {
-            Login { user, password, forced: None }.perform(&mut wire, &capabilities, deadlines).await?;
+            if !encrypted && !stays_here {
+                relay.warn_of_clear_login();
+            }
+            let login = Login { user, password, forced: settings.auth_method() };
+            login.perform(&mut wire, &capabilities, deadlines).await?;
         }
-        let deadlines = deadlines.clone();
-        Ok(Self { wire, capabilities, deadlines, state: State::Ready, transactions: 0 })
+        Ok(Self {
+            wire,
+            capabilities,
+            deadlines: deadlines.clone(),
+            state: State::Ready,
+            transactions: 0,
+            now: Outgoing::default(),
+            next: Outgoing::default(),
+            rides_along: false,
+            verdict_by: begun,
+        })
     }
 
     /// How many messages were begun in this session.
@@ -111,8 +159,15 @@ impl Session {
         self.transactions
     }
 
+    /// Sets what the message now at work must end by, besides the deadlines of its steps.
+    pub(crate) fn end_by(&mut self, until: Option<Instant>) {
+        self.wire.end_by(until);
+    }
+
     /// Clears what a refused message left behind. `false`: the session is of no more use.
     pub(crate) async fn settle(&mut self) -> bool {
+        self.wire.end_by(None);
+        self.shrink();
         if matches!(self.state, State::Refused) {
             // The next message may wait behind this: a relay that takes its time gets a new connection.
             let answer = self.wire.exchange(Phase::Mail, b"RSET\r\n", self.deadlines.quit).await;
@@ -130,8 +185,9 @@ impl Session {
     /// Says QUIT and closes. How the relay takes it does not matter.
     pub(crate) async fn quit(mut self) {
         let within = self.deadlines.quit;
+        self.wire.end_by(None);
         let _outcome = timeout(within, async {
-            if !matches!(self.state, State::Broken) {
+            if matches!(self.state, State::Ready | State::Refused) {
                 let _answer = self.wire.exchange(Phase::FinalDot, b"QUIT\r\n", within).await;
             }
             self.wire.shutdown().await
@@ -160,10 +216,15 @@ async fn say_ehlo(wire: &mut Wire, relay: &Relay) -> Result<Capabilities, SendEr
     }
 }
 
-async fn start_tls(mut wire: Wire, relay: &Relay) -> Result<Wire, SendError> {
+/// Whether TLS is to follow. `false` where the relay refuses and the URL lets the session go on in clear text; not
+/// with a login, which would cross the network because somebody said no.
+async fn ask_for_tls(wire: &mut Wire, relay: &Relay) -> Result<bool, SendError> {
     let answer = wire.exchange(Phase::StartTls, b"STARTTLS\r\n", relay.deadlines.command).await?;
     if !(200..300).contains(&answer.code) {
-        return Err(unwanted(Phase::StartTls, answer));
+        let error = unwanted(Phase::StartTls, answer);
+        let goes_on = relay.settings.opportunistic_tls() && relay.settings.user().is_none();
+        let refused = error.reply().is_some_and(|reply| reply.code() != 421);
+        return if goes_on && refused { Ok(false) } else { Err(error) };
     }
     // Whoever can add bytes here wants them taken for the relay's words under TLS (CVE-2011-0411).
     if wire.has_surplus() {
@@ -172,5 +233,5 @@ async fn start_tls(mut wire: Wire, relay: &Relay) -> Result<Wire, SendError> {
             Cause::Protocol("it sent more behind its STARTTLS reply"),
         ));
     }
-    Ok(Wire::new(relay.tls.handshake(wire.into_stream(), &relay.deadlines).await?))
+    Ok(true)
 }

@@ -8,12 +8,13 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_t
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use super::wire::{self, Transport};
-use crate::{Deadlines, Phase, SendError, Settings, StartError, StartTls};
+use crate::{Phase, SendError, Settings, StartError, StartTls, TlsVersion};
 
-/// Whose signature makes a relay's certificate valid.
+/// Whose signature makes a relay's certificate valid, where the URL has no `tls.ca`.
 #[derive(Debug, Clone)]
 pub enum TrustRoots {
     /// The certificate authorities of the operating system.
@@ -32,18 +33,24 @@ impl Tls {
     pub(crate) fn new(settings: &Settings, roots: &TrustRoots) -> Result<Self, StartError> {
         // Named here so that nobody's process-wide default changes what this client speaks.
         let provider = Arc::new(aws_lc_rs::default_provider());
+        let versions = match settings.tls_min_version() {
+            Some(TlsVersion::Tls13) => &[&rustls::version::TLS13][..],
+            Some(TlsVersion::Tls12) | None => rustls::DEFAULT_VERSIONS,
+        };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .map_err(|error| StartError::Tls(error.to_string()))?;
         let config = if settings.reject_unauthorized() {
             let needed = settings.secure() || settings.starttls() == StartTls::Required;
-            let store = match roots {
+            let unused = !settings.secure() && settings.starttls() == StartTls::Never;
+            let store = match (settings.tls_ca(), roots) {
                 // Reading them takes longer than all the rest of the start.
-                TrustRoots::System if !needed && settings.starttls() == StartTls::Never => {
-                    RootCertStore::empty()
+                _ if unused => RootCertStore::empty(),
+                (Some(ca), _) => {
+                    pem_roots(&ca.read().map_err(|error| StartError::UnreadableRoots(error.kind()))?)?
                 }
-                TrustRoots::System => system_roots(),
-                TrustRoots::Pem(pem) => pem_roots(pem)?,
+                (None, TrustRoots::Pem(pem)) => pem_roots(pem)?,
+                (None, TrustRoots::System) => system_roots(),
             };
             if needed && store.is_empty() {
                 return Err(StartError::NoRoots);
@@ -62,13 +69,13 @@ impl Tls {
     }
 
     /// Lays TLS on a connection. A host given as an address is not named to the relay, but the certificate
-    /// must hold it.
+    /// must hold it. Ends until `end`.
     pub(super) async fn handshake(
         &self,
         stream: Box<dyn Transport>,
-        deadlines: &Deadlines,
+        end: Instant,
     ) -> Result<Box<dyn Transport>, SendError> {
-        wire::deadline(Phase::Tls, deadlines.tls, async {
+        wire::deadline(Phase::Tls, end, async {
             match self.connector.connect(self.name.clone(), stream).await {
                 Ok(stream) => Ok(Box::new(stream) as Box<dyn Transport>),
                 Err(error) => Err(wire::failed(Phase::Tls, &error)),

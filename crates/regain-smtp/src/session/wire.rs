@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::reply::{self, LONGEST_REPLY, Lines};
 use crate::{Cause, Phase, SendError};
@@ -18,11 +18,18 @@ pub(super) struct Wire {
     stream: Box<dyn Transport>,
     /// What has come in and is not yet a whole reply.
     received: Vec<u8>,
+    /// No step goes on beyond this, however long it may take by itself.
+    until: Option<Instant>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: Box<dyn Transport>) -> Self {
-        Self { stream, received: Vec::with_capacity(1024) }
+    pub(super) fn new(stream: Box<dyn Transport>, until: Option<Instant>) -> Self {
+        Self { stream, received: Vec::with_capacity(1024), until }
+    }
+
+    /// Sets what all steps from now on must end by, besides their own deadlines.
+    pub(super) fn end_by(&mut self, until: Option<Instant>) {
+        self.until = until;
     }
 
     /// Writes all of `bytes` in one go and reads one reply; both together take at most `within`.
@@ -32,7 +39,7 @@ impl Wire {
         bytes: &[u8],
         within: Duration,
     ) -> Result<Lines, SendError> {
-        deadline(phase, within, async {
+        deadline(phase, self.end(within), async {
             self.write_all(bytes).await.map_err(|error| failed(phase, &error))?;
             self.read(phase).await
         })
@@ -45,12 +52,52 @@ impl Wire {
         bytes: &[u8],
         within: Duration,
     ) -> Result<(), SendError> {
-        deadline(phase, within, async { self.write_all(bytes).await.map_err(|error| failed(phase, &error)) })
-            .await
+        deadline(phase, self.end(within), async {
+            self.write_all(bytes).await.map_err(|error| failed(phase, &error))
+        })
+        .await
+    }
+
+    /// Writes the message, whose final dot ends at `dot`, and what may follow it. As long as that dot cannot have left,
+    /// a failure is one of [`Phase::Data`].
+    pub(super) async fn write_message(
+        &mut self,
+        bytes: &[u8],
+        dot: usize,
+        until: Instant,
+    ) -> Result<(), SendError> {
+        let mut written = 0;
+        let phase = |written| if written < dot { Phase::Data } else { Phase::FinalDot };
+        let outcome = timeout_at(until, async {
+            while written < bytes.len() {
+                match self.stream.write(&bytes[written..]).await? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    more => written += more,
+                }
+            }
+            self.stream.flush().await
+        })
+        .await;
+        match outcome {
+            Ok(outcome) => outcome.map_err(|error| failed(phase(written), &error)),
+            Err(_) => Err(SendError::new(phase(written), Cause::TimedOut)),
+        }
     }
 
     pub(super) async fn reply(&mut self, phase: Phase, within: Duration) -> Result<Lines, SendError> {
-        deadline(phase, within, self.read(phase)).await
+        let end = self.end(within);
+        deadline(phase, end, self.read(phase)).await
+    }
+
+    /// Like [`Wire::reply`], to be awaited until a fixed time. Safe to drop and to call again.
+    pub(super) async fn reply_until(&mut self, phase: Phase, until: Instant) -> Result<Lines, SendError> {
+        deadline(phase, until, self.read(phase)).await
+    }
+
+    /// When a step that begins now and may take as long as `within` must be done.
+    pub(super) fn end(&self, within: Duration) -> Instant {
+        let end = Instant::now() + within;
+        self.until.map_or(end, |until| until.min(end))
     }
 
     /// Whether bytes have come that nobody has asked for yet.
@@ -101,13 +148,13 @@ impl Wire {
     }
 }
 
-/// Runs one step under its deadline.
+/// Runs one step until its deadline.
 pub(super) async fn deadline<T>(
     phase: Phase,
-    within: Duration,
+    until: Instant,
     step: impl Future<Output = Result<T, SendError>>,
 ) -> Result<T, SendError> {
-    timeout(within, step).await.unwrap_or_else(|_| Err(SendError::new(phase, Cause::TimedOut)))
+    timeout_at(until, step).await.unwrap_or_else(|_| Err(SendError::new(phase, Cause::TimedOut)))
 }
 
 /// Names a failure of the system or of TLS.

@@ -4,38 +4,26 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::Md5;
 use zeroize::Zeroizing;
 
-/// A way to log in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::session) enum Mechanism {
-    Plain,
-    Login,
-    CramMd5,
-    XOAuth2,
-}
+use crate::AuthMethod;
 
 /// In the order of preference: one round trip before two; CRAM-MD5 late, because a relay that offers it must keep the
 /// password in a form as good as clear; XOAUTH2 last, because it wants a token where all others want a password.
-const PREFERRED: [(Mechanism, &str); 4] = [
-    (Mechanism::Plain, "PLAIN"),
-    (Mechanism::Login, "LOGIN"),
-    (Mechanism::CramMd5, "CRAM-MD5"),
-    (Mechanism::XOAuth2, "XOAUTH2"),
-];
+const PREFERRED: [AuthMethod; 4] =
+    [AuthMethod::Plain, AuthMethod::Login, AuthMethod::CramMd5, AuthMethod::XOAuth2];
 
 /// The mechanisms that a relay offers and this client knows.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::session) struct Mechanisms(Vec<Mechanism>);
+pub(in crate::session) struct Mechanisms(Vec<AuthMethod>);
 
 impl Mechanisms {
     /// Notes a word of an AUTH line, in any letter case; unknown ones are passed over.
     pub(in crate::session) fn add(&mut self, word: &str) {
-        let known = PREFERRED.iter().find(|(_, name)| word.eq_ignore_ascii_case(name));
-        self.0.extend(known.map(|&(mechanism, _)| mechanism));
+        self.0.extend(PREFERRED.iter().find(|method| word.eq_ignore_ascii_case(method.as_str())));
     }
 
     /// The one to use. The order in which the relay lists them does not matter.
-    pub(super) fn best(&self) -> Option<Mechanism> {
-        PREFERRED.iter().map(|&(mechanism, _)| mechanism).find(|mechanism| self.0.contains(mechanism))
+    pub(super) fn best(&self) -> Option<AuthMethod> {
+        PREFERRED.into_iter().find(|method| self.0.contains(method))
     }
 }
 
@@ -73,10 +61,10 @@ mod tests {
             line.split(' ').for_each(|word| mechanisms.add(word));
             mechanisms.best()
         };
-        assert_eq!(best("XOAUTH2 CRAM-MD5 LOGIN PLAIN"), Some(Mechanism::Plain));
-        assert_eq!(best("NTLM xoauth2 cram-md5 login"), Some(Mechanism::Login));
-        assert_eq!(best("XOAUTH2 CRAM-MD5"), Some(Mechanism::CramMd5));
-        assert_eq!(best("XOAUTH2"), Some(Mechanism::XOAuth2));
+        assert_eq!(best("XOAUTH2 CRAM-MD5 LOGIN PLAIN"), Some(AuthMethod::Plain));
+        assert_eq!(best("NTLM xoauth2 cram-md5 login"), Some(AuthMethod::Login));
+        assert_eq!(best("XOAUTH2 CRAM-MD5"), Some(AuthMethod::CramMd5));
+        assert_eq!(best("XOAUTH2"), Some(AuthMethod::XOAuth2));
         assert_eq!(best("GSSAPI NTLM"), None);
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn fault(phase: Phase, cause: &Cause) -> Fault {
         Cause::Refused(reply) => refused(phase, reply.code(), reply.enhanced()),
         Cause::InvalidEnvelope(_) if phase == Phase::Mail => Fault::Relay { permanent: true },
         Cause::InvalidEnvelope(_) | Cause::Unsupported(_) | Cause::TooLarge { .. } => Fault::Never,
-        Cause::PoolClosed => Fault::Relay { permanent: false },
+        Cause::PoolClosed | Cause::QueueFull => Fault::Relay { permanent: false },
         Cause::Tls(_) | Cause::TlsUnavailable | Cause::AuthUnavailable if is_before_rcpt(phase) => {
             Fault::Relay { permanent: true }
         }
