@@ -8,6 +8,7 @@
 pub mod account;
 pub mod caller;
 pub mod clock;
+pub mod fail_point;
 pub mod flows;
 pub mod hashing;
 pub mod letter;

@@ -110,6 +110,7 @@ impl Courier {
     /// # Errors
     /// When the store fails, or there is no randomness; the lease then runs out.
     pub async fn attempt(&self, assigned: Assigned) -> Result<Option<Settlement>, Trouble> {
+        crate::fail_point!("courier.claimed");
         let now = self.service.now();
         let Assigned { claimed, route } = assigned;
         let letter = &claimed.letter;
@@ -130,6 +131,7 @@ impl Courier {
         if self.arm(&claimed, token.as_ref(), now).await? != Armed::Armed {
             return Ok(None);
         }
+        crate::fail_point!("courier.armed");
         let parcel = Parcel {
             letter: letter.id,
             purpose: letter.purpose,
@@ -229,6 +231,7 @@ impl Courier {
         loop {
             let error = match hand_over(&route, parcel.clone()).await {
                 Ok(receipt) => {
+                    crate::fail_point!("courier.accepted");
                     let now = self.service.now();
                     route.accepted(now);
                     self.tally.sent(now.since(letter.posted));

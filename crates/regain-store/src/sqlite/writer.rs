@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use regain_core::StoreError;
+use regain_core::{StoreError, fail_point};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -144,12 +144,12 @@ fn work(connection: Connection, steps: &Receiver<Message>, group: usize, record:
                 Err(_) => break,
             }
         }
-        let changes = connection.total_changes();
         match run_group(&connection, &mut jobs) {
-            Ok(all_went) => {
+            Ok(Done { all_went, has_changed }) => {
                 record.commits.fetch_add(1, Ordering::Relaxed);
                 // A transaction that only looked tells nothing of a full disk.
-                if !all_went || connection.total_changes() != changes {
+                if !all_went || has_changed {
+                    fail_point!("store.after_commit");
                     record.is_failing.store(!all_went, Ordering::Relaxed);
                 }
             }
@@ -168,9 +168,18 @@ fn work(connection: Connection, steps: &Receiver<Message>, group: usize, record:
     }
 }
 
-/// Does all jobs in one transaction. An error means that none of them was done; `false`, that one could not be written.
-fn run_group(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<bool, StoreError> {
+/// What came of a group that was committed.
+struct Done {
+    /// `false` where a step could not be written.
+    all_went: bool,
+    /// `false` where all steps only looked.
+    has_changed: bool,
+}
+
+/// Does all jobs in one transaction. An error means that none of them was done.
+fn run_group(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<Done, StoreError> {
     let mut all_went = true;
+    let changes = connection.total_changes();
     execute(connection, "BEGIN IMMEDIATE").map_err(|e| unavailable(&e))?;
     for job in jobs.iter_mut() {
         execute(connection, "SAVEPOINT step").map_err(|e| unavailable(&e))?;
@@ -186,8 +195,12 @@ fn run_group(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<bool,
         }
         execute(connection, "RELEASE step").map_err(|e| unavailable(&e))?;
     }
+    let has_changed = connection.total_changes() != changes;
+    if has_changed {
+        fail_point!("store.before_commit", return Err(StoreError::Unavailable("a fail point".to_owned())));
+    }
     execute(connection, "COMMIT").map_err(|e| unavailable(&e))?;
-    Ok(all_went)
+    Ok(Done { all_went, has_changed })
 }
 
 /// Does one job. The outer error is a panic, after which nothing of the transaction is to be trusted.

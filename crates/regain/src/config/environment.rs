@@ -10,7 +10,11 @@ use std::ffi::OsString;
 pub(super) const PREFIX: &str = "REGAIN";
 
 /// Names that begin like an override but are read elsewhere.
-pub(super) const READ_ELSEWHERE: [&str; 1] = ["REGAIN_LOG"];
+pub(super) const READ_ELSEWHERE: &[&str] = &[
+    "REGAIN_LOG",
+    #[cfg(debug_assertions)]
+    regain_core::fail_point::VARIABLE,
+];
 
 /// No list of the configuration is longer than this by means of variables alone.
 const MOST_ITEMS: usize = 64;

@@ -64,6 +64,7 @@ impl Run {
         let mut watch = ticks(WATCH_EVERY);
         let mut look = Look::now();
         while !self.stop.is_cancelled() {
+            regain_core::fail_point!("courier.loop");
             if Instant::now() >= look.at {
                 look = self.claim(&mut in_flight, look.eager).await;
                 continue;
