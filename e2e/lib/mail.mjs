@@ -31,3 +31,18 @@ export function tokenOf(link) {
   if (!token) throw new Error(`no token in ${link}`);
   return token;
 }
+
+/** The token in a mail's bytes, for thousands of mails: the parser above has seen that mails of this form are well made. */
+export function tokenIn(raw) {
+  const text = raw.toString('latin1').replace(/=\r\n/g, '').replace(/=3D/g, '=');
+  const tokens = [...new Set([...text.matchAll(/\?token=([0-9a-f]{64})(?![0-9a-f])/g)].map((match) => match[1]))];
+  if (tokens.length !== 1) throw new Error(`expected one token, found ${tokens.length} in:\n${text}`);
+  return tokens[0];
+}
+
+/** The Message-ID in a mail's bytes. */
+export function messageIdOf(raw) {
+  const id = /^message-id: *(<[^>]+>)\r$/im.exec(raw.toString('latin1'))?.[1];
+  if (!id) throw new Error(`no Message-ID in:\n${raw}`);
+  return id;
+}

@@ -49,9 +49,13 @@ export class Installation {
     Object.assign(this, { t, directory, file, url, data });
   }
 
-  /** Starts `regain serve` and waits until it says that it is ready. */
-  async serve({ env = {} } = {}) {
-    const server = new Running(this.t, ['serve', '--config', this.file], { cwd: this.directory, env, url: this.url });
+  /**
+   * Starts `regain serve` and waits until it says that it is ready. `through` is a command to start it with, `log` an open
+   * file that takes its output.
+   */
+  async serve({ env = {}, through, log } = {}) {
+    const options = { cwd: this.directory, env, url: this.url, through, log };
+    const server = new Running(this.t, ['serve', '--config', this.file], options);
     await server.ready();
     return server;
   }
@@ -108,15 +112,16 @@ export async function dev(t, { env = {}, cwd } = {}) {
 
 /** A running `regain serve` or `regain dev`. */
 export class Running {
-  constructor(t, args, { cwd, env, url }) {
+  constructor(t, args, { cwd, env, url, through = [], log = 'pipe' }) {
     this.url = url;
     this.port = Number(new URL(url).port);
     this.client = new Client(url);
     this.output = '';
-    this.child = spawn(BINARY, args, { cwd, env: clean(env), stdio: ['ignore', 'pipe', 'pipe'] });
+    const [program, ...all] = [...through, BINARY, ...args];
+    this.child = spawn(program, all, { cwd, env: clean(env), stdio: ['ignore', log, log] });
     this.pid = this.child.pid;
-    this.child.stdout.on('data', (bytes) => (this.output += bytes));
-    this.child.stderr.on('data', (bytes) => (this.output += bytes));
+    this.child.stdout?.on('data', (bytes) => (this.output += bytes));
+    this.child.stderr?.on('data', (bytes) => (this.output += bytes));
     this.ended = new Promise((resolve, reject) => {
       this.child.once('error', reject);
       // `close`, not `exit`: all output has arrived.
@@ -153,10 +158,15 @@ export class Running {
     });
   }
 
+  /** Lets it run again. */
+  thaw() {
+    this.child.kill('SIGCONT');
+  }
+
   /** Asks it to stop, as a service manager does. */
-  async stop() {
+  async stop({ ms = 20_000 } = {}) {
     this.child.kill('SIGTERM');
-    return within(20_000, 'end after SIGTERM', this.ended);
+    return within(ms, 'end after SIGTERM', this.ended);
   }
 
   /** The newest mail to that address in the mailbox of `regain dev`, once there are `count` of them. */

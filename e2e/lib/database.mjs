@@ -1,0 +1,66 @@
+// Owns looking into the program's database, and writing into it from outside, with SQLite's own shell. Only for what no
+// client and no operator could learn or do: invariants after a crash, broken rows, rows that have grown old.
+
+import { execFile, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { within } from './wait.mjs';
+
+/** Where the database under a data path is. */
+export const databaseOf = (dataPath) => join(dataPath, 'regain.db');
+
+/** Runs SQL on a database file and answers the rows of its last query. Waits for others that write. */
+export async function sql(file, text) {
+  const options = { maxBuffer: 1 << 28 };
+  const { stdout } = await promisify(execFile)('sqlite3', ['-batch', '-bail', '-json', '-cmd', '.timeout 20000', file, text], options);
+  return stdout.trim() === '' ? [] : JSON.parse(stdout);
+}
+
+/** The only value of the only row. */
+export async function value(file, text) {
+  const rows = await sql(file, text);
+  return Object.values(rows[0])[0];
+}
+
+/** What must hold in every database, whatever happened: each query finds rows that must not be there. */
+const INVARIANTS = {
+  'the file is whole': `SELECT * FROM pragma_integrity_check WHERE integrity_check <> 'ok'`,
+  'the count of open letters is right': `SELECT open FROM outbox WHERE open <> (SELECT count(*) FROM letters WHERE ended IS NULL)`,
+  'nothing is claimed without a claim, or open with an end': `SELECT hex(id) FROM letters
+      WHERE (state = 'claimed') <> (claim IS NOT NULL AND lease IS NOT NULL) OR (ended IS NULL) <> (state IN ('waiting', 'claimed'))`,
+  'a sent letter with a link has its token, until it is purged': `SELECT hex(id) FROM letters l
+      WHERE state = 'sent' AND purpose <> 'password_changed' AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.letter = l.id)`,
+  'a sent letter was attempted': `SELECT hex(id) FROM letters WHERE state = 'sent' AND attempts = 0`,
+  'a token is of the account of its letter': `SELECT hex(t.letter) FROM tokens t JOIN letters l ON l.id = t.letter
+      WHERE t.account IS NOT l.account OR t.name_key <> l.name_key OR t.purpose <> l.purpose`,
+  'an open letter waits for nothing that has happened': `SELECT hex(l.id) FROM letters l JOIN tokens t ON t.letter = l.id
+      WHERE l.ended IS NULL AND l.purpose = 'reset' AND t.used IS NOT NULL`,
+  'a password that was reset was told, where mail is configured': `SELECT a.id FROM accounts a
+      WHERE (SELECT count(*) FROM tokens t WHERE t.account = a.id AND t.purpose = 'reset' AND t.used IS NOT NULL) > 0
+        AND NOT EXISTS (SELECT 1 FROM letters n WHERE n.purpose = 'password_changed' AND n.name_key = a.name_key)`,
+};
+
+/** Names of what does not hold, with the rows that show it. */
+export async function brokenInvariants(file) {
+  const broken = {};
+  for (const [name, query] of Object.entries(INVARIANTS)) {
+    const rows = await sql(file, query);
+    if (rows.length > 0) broken[name] = rows.slice(0, 5);
+  }
+  return broken;
+}
+
+/** Holds the database exclusively, as a backup tool or an operator's shell may; answers how to let go. */
+export async function hold(t, file) {
+  const shell = spawn('sqlite3', ['-batch', '-cmd', '.timeout 20000', file], { stdio: ['pipe', 'pipe', 'inherit'] });
+  t.after(() => shell.kill('SIGKILL'));
+  const ended = new Promise((resolve) => shell.once('close', resolve));
+  const holding = new Promise((resolve) => shell.stdout.once('data', resolve));
+  shell.stdin.write(`BEGIN EXCLUSIVE;\nSELECT 'held';\n`);
+  await within(25_000, 'hold on the database', holding);
+  return async () => {
+    shell.stdin.end('COMMIT;\n');
+    await ended;
+  };
+}
