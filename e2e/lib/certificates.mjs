@@ -27,3 +27,16 @@ export async function makeCertificates(directory) {
     cert: await readFile(at('server.pem')),
   };
 }
+
+/**
+ * Another server certificate under the authority in `directory`: for `hosts`, made so many days ago and good for two days.
+ * Answers `{key, cert}`.
+ */
+export async function moreCertificates(directory, { hosts = 'DNS:localhost,IP:127.0.0.1', daysAgo = 0 } = {}) {
+  const name = `${hosts.replace(/\W/g, '-')}-${daysAgo}`;
+  const at = (file) => join(directory, file);
+  await writeFile(at(`${name}.ext`), `basicConstraints=CA:FALSE\nsubjectAltName=${hosts}\nextendedKeyUsage=serverAuth\n`);
+  await promisify(execFile)('faketime', [`${daysAgo} days ago`, 'openssl', 'x509', '-req', '-in', at('server.csr'),
+    '-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-days', '2', '-extfile', at(`${name}.ext`), '-out', at(`${name}.pem`)]);
+  return { key: await readFile(at('server.key')), cert: await readFile(at(`${name}.pem`)) };
+}

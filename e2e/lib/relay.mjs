@@ -15,7 +15,7 @@ export const SILENCE = Symbol('silence');
 export const DROP = Symbol('drop');
 
 export class ScriptedRelay {
-  /** `tls` is `{key, cert}` to offer STARTTLS; `auth` offers a login. */
+  /** `tls` is `{key, cert}` to offer STARTTLS; `auth` offers a login. With `relay.hangsUp` set it closes after each mail. */
   static async start(t, { tls: secure, auth = false } = {}) {
     const relay = new ScriptedRelay(secure, auth);
     await relay.listen();
@@ -171,6 +171,10 @@ class Session {
     const mail = { ...this.envelope, raw, accepted: false, session: this };
     this.relay.mails.push(mail);
     mail.accepted = await this.act('dot', '250 2.0.0 queued');
+    if (this.relay.hangsUp) {
+      this.closed = true;
+      this.socket.end();
+    }
   }
 
   async startTls() {
