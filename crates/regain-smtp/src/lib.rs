@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+mod dkim;
 mod error;
 mod pool;
 mod sender;
@@ -36,6 +37,7 @@ mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use dkim::{DkimAlgorithm, DkimError, DkimKey, DkimKeyError, DkimRecord, DkimSigner, PublishedFault};
 pub use error::{Cause, Phase, SendError, StartError};
 pub use pool::{Accepted, Pool};
 pub use sender::{Mailbox, Sender, SenderError};
