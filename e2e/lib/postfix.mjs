@@ -2,27 +2,30 @@
 // the machine may have. Needs root, since Postfix drops its privileges itself.
 
 import { execFile, spawn } from 'node:child_process';
-import { chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import net from 'node:net';
+import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { makeCertificates } from './certificates.mjs';
 import { freePort, temporaryDirectory } from './place.mjs';
+import { mailOf } from './servers/maildir.mjs';
+import { PASSWORD, USER } from './servers/offer.mjs';
+import { greeting } from './smtp.mjs';
 import { until } from './wait.mjs';
 
 const execute = promisify(execFile);
 const NOBODY = { uid: 65534, gid: 65534 };
-const USER = 'mailer@regain.test';
-const PASSWORD = 's3cret: with @ and %';
 
 export class Postfix {
-  /** Starts it with a mailbox for each of `addresses`, all under `users.test`. */
-  static async start(t, addresses) {
+  /**
+   * Starts it with a mailbox for each of `addresses`. `mechanisms` are the ways to log in that it offers, and `settings`
+   * parameters of main.cf that differ.
+   */
+  static async start(t, addresses, { mechanisms = 'PLAIN LOGIN', settings = {} } = {}) {
     if (process.getuid() !== 0) throw new Error('Postfix must be started as root');
     const root = await temporaryDirectory();
     const postfix = new Postfix(root, await freePort(), await freePort());
-    await postfix.configure(addresses);
+    await postfix.configure(addresses, mechanisms, settings);
     const running = spawn('postfix', ['-c', postfix.config, 'start-fg'], { stdio: 'ignore' });
     running.on('error', () => {}); // That it does not answer is noticed below.
     t.after(() => execute('postfix', ['-c', postfix.config, 'stop']));
@@ -53,13 +56,8 @@ export class Postfix {
   }
 
   /** Waits for mail number `count` of that mailbox and answers its bytes. */
-  async mail(address, count = 1) {
-    const directory = join(this.root, 'mail', address, 'new');
-    const names = await until(`mail number ${count} for ${address}`, async () => {
-      const found = (await readdir(directory)).sort((a, b) => arrival(a) - arrival(b));
-      return found.length >= count && found;
-    });
-    return readFile(join(directory, names[count - 1]));
+  mail(address, count) {
+    return mailOf(join(this.root, 'mail'), address, count);
   }
 
   /** What Postfix wrote into its log. */
@@ -67,7 +65,7 @@ export class Postfix {
     return readFile(join(this.root, 'postfix.log'), 'utf8');
   }
 
-  async configure(addresses) {
+  async configure(addresses, mechanisms, settings) {
     const { root } = this;
     const { stdout } = await execute('id', ['-u', 'postfix']);
     const postfixUser = Number(stdout);
@@ -76,11 +74,11 @@ export class Postfix {
     await chown(join(root, 'mail'), NOBODY.uid, NOBODY.gid);
     const certificates = await makeCertificates(root);
     this.authorityFile = certificates.authorityFile;
-    await writeFile(join(root, 'config', 'main.cf'), mainConfig(root, certificates, addresses));
+    await writeFile(join(root, 'config', 'main.cf'), mainConfig(root, certificates, addresses, settings));
     await writeFile(join(root, 'config', 'master.cf'), services(this.port, this.tlsPort));
     const logins = join(root, 'logins');
     await writeFile(join(root, 'config', 'sasl', 'smtpd.conf'),
-      `pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: ${logins}\nmech_list: PLAIN LOGIN\n`);
+      `pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: ${logins}\nmech_list: ${mechanisms}\n`);
     const [user, realm] = USER.split('@');
     const adding = execute('saslpasswd2', ['-p', '-c', '-f', logins, '-u', realm, user]);
     adding.child.stdin.end(PASSWORD);
@@ -89,14 +87,8 @@ export class Postfix {
   }
 }
 
-/** When a file of a Maildir arrived, in microseconds: its name is `seconds.V…I…M<microseconds>.host`. */
-function arrival(name) {
-  const [, seconds, micros] = /^(\d+)\..*M(\d+)/.exec(name);
-  return Number(seconds) * 1e6 + Number(micros);
-}
-
-/** Mail is taken only over TLS and only after a login, and ends in a Maildir. */
-function mainConfig(root, { certFile, keyFile }, addresses) {
+/** Unless `settings` say otherwise, mail is taken only over TLS and only after a login; it ends in a Maildir. */
+function mainConfig(root, { certFile, keyFile }, addresses, settings) {
   const mailboxes = addresses.map((address) => `${address}=${address}/`).join(', ');
   return Object.entries({
     compatibility_level: '3.6',
@@ -109,7 +101,7 @@ function mainConfig(root, { certFile, keyFile }, addresses) {
     myhostname: 'relay.regain.test',
     mydestination: '',
     alias_maps: '',
-    virtual_mailbox_domains: 'users.test',
+    virtual_mailbox_domains: [...new Set(addresses.map((address) => address.split('@')[1]))].join(', '),
     virtual_mailbox_base: `${root}/mail`,
     virtual_mailbox_maps: `inline:{ ${mailboxes} }`,
     virtual_uid_maps: `static:${NOBODY.uid}`,
@@ -126,6 +118,7 @@ function mainConfig(root, { certFile, keyFile }, addresses) {
     smtpd_relay_restrictions: 'permit_sasl_authenticated, reject',
     smtpd_recipient_restrictions: 'permit_sasl_authenticated, reject',
     default_transport: 'error',
+    ...settings,
   }).map(([key, value]) => `${key} = ${value}\n`).join('');
 }
 
@@ -149,17 +142,4 @@ virtual unix - n n - - virtual
 error unix - - n - - error
 retry unix - - n - - error
 `;
-}
-
-/** The first line a server says. */
-function greeting(port) {
-  return new Promise((resolve, reject) => {
-    const socket = net.connect(port, '127.0.0.1');
-    socket.setTimeout(2_000, () => socket.destroy(new Error('silent')));
-    socket.once('error', reject);
-    socket.once('data', (bytes) => {
-      socket.end('QUIT\r\n');
-      resolve(bytes.toString());
-    });
-  });
 }

@@ -1,0 +1,132 @@
+// Mail servers that people run take our mail, however they want it: in the clear or over TLS, after a login or without
+// one, with the extensions of SMTP that we use and without them.
+//
+// What each server is asked for is the table below. Servers that fail are for `relay.test.mjs` and `sink.test.mjs`.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { domainToASCII } from 'node:url';
+
+import { onlyLink, parseMail, tokenOf } from './lib/mail.mjs';
+import { Installation } from './lib/regain.mjs';
+import { Aiosmtpd } from './lib/servers/aiosmtpd.mjs';
+import { Exim } from './lib/servers/exim.mjs';
+import { urlOf, USER } from './lib/servers/offer.mjs';
+import { PostfixRelay } from './lib/servers/postfix.mjs';
+import { SmtpServer } from './lib/servers/smtp_server.mjs';
+import { Tap } from './lib/servers/tap.mjs';
+
+const WAYS = {
+  'in the clear': { tls: 'none' },
+  'in the clear, without PIPELINING': { tls: 'none', pipelining: false },
+  'in the clear, without PIPELINING and 8BITMIME': { tls: 'none', pipelining: false, eightBit: false },
+  'by STARTTLS after AUTH PLAIN': { tls: 'starttls', login: 'PLAIN' },
+  'by STARTTLS after AUTH PLAIN, without PIPELINING': { tls: 'starttls', login: 'PLAIN', pipelining: false },
+  'by STARTTLS after AUTH LOGIN, without PIPELINING': { tls: 'starttls', login: 'LOGIN', pipelining: false },
+  'by smtps after AUTH LOGIN': { tls: 'smtps', login: 'LOGIN' },
+  'by smtps after AUTH PLAIN, without PIPELINING': { tls: 'smtps', login: 'PLAIN', pipelining: false },
+};
+
+const ALL = Object.keys(WAYS);
+const WITHOUT_PIPELINING = ALL.filter((way) => WAYS[way].pipelining === false);
+
+const MATRIX = [
+  { name: 'Postfix', server: PostfixRelay, ways: ALL },
+  { name: 'Exim', server: Exim, ways: ALL },
+  { name: 'smtp-server', server: SmtpServer, ways: ALL },
+  { name: 'aiosmtpd', server: Aiosmtpd, ways: WITHOUT_PIPELINING },
+];
+
+/** Account and sender, and how their domains are written where only ASCII may stand. */
+const NAME = 'ada@bücher.test';
+const ADDRESS = `ada@${domainToASCII('bücher.test')}`;
+const FROM = '"Jürgen Müßig" <noreply@grüße.test>';
+const FROM_ON_THE_WIRE = `noreply@${domainToASCII('grüße.test')}`;
+
+/** Lines that SMTP, or a server on the way, could trip over. */
+const AWKWARD_LINES = ['.', '..', '.hidden', 'QUIT', 'From here on', `long ${'x'.repeat(1_500)}`, 'Grüße, 你好'];
+const CONFIRMATION = {
+  subject: 'Bestätigen Sie Ihre Adresse für Müßiggänger 🦉',
+  textTemplate: `${AWKWARD_LINES.join('\n')}\n%BASE_URL%/confirm-email?token=%TOKEN%\n.\n`,
+  htmlTemplate: `<p>${AWKWARD_LINES.join('<br>\n')}</p>\n<p><a href="%BASE_URL%/confirm-email?token=%TOKEN%">Bestätigen</a></p>\n.\n`,
+};
+
+/** A relay with that offer and an installation that delivers to it. In the clear a tap listens in. */
+async function start(t, Server, offer) {
+  const relay = await Server.start(t, offer);
+  const tap = offer.tls === 'none' ? await Tap.start(t, relay.port) : undefined;
+  const installation = await Installation.make(t, {
+    relay: urlOf(offer, tap?.port ?? relay.port),
+    mail: { from: FROM, confirmActionConfig: CONFIRMATION },
+  });
+  const server = await installation.serve({ env: offer.tls === 'none' ? {} : { SSL_CERT_FILE: relay.authorityFile } });
+  return { relay, tap, installation, client: server.client };
+}
+
+/** Waits until the letter is `state` and answers what the operator is shown of it. */
+async function shown(installation, purpose, state) {
+  const { id } = await installation.letter(purpose, state, (letter) => letter.state === state);
+  const { code, stdout, stderr } = await installation.run(['outbox', 'show', id, '--json', '--config', installation.file]);
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout);
+}
+
+/** What must be true of every mail that a server keeps; answers it parsed. */
+async function checkKept(raw) {
+  const mail = await parseMail(raw);
+  const header = (name) => mail.headers.filter(([n]) => n.toLowerCase() === name).map(([, value]) => value);
+  assert.deepEqual(mail.defects, []);
+  assert.deepEqual(mail.parts, ['text/plain', 'text/html']);
+  assert.ok(mail.longestLine <= 998, `${mail.longestLine}`);
+  assert.ok(raw.every((byte) => byte < 0x80), 'seven bits');
+  assert.deepEqual(header('from'), [`Jürgen Müßig <${FROM_ON_THE_WIRE}>`]);
+  assert.deepEqual(header('to'), [ADDRESS]);
+  assert.deepEqual([...new Set(mail.htmlLinks)], [onlyLink(mail.text)], 'one link, the same in text and HTML');
+  return { ...mail, subject: header('subject')[0], link: onlyLink(mail.text) };
+}
+
+/** What must be true of the bytes on the wire. */
+function checkWire(tap, { pipelining = true }, mails) {
+  assert.doesNotMatch(tap.sent, /(?<!\r)\n|\r(?!\n)/, 'CRLF alone ends a line');
+  assert.doesNotMatch(tap.sent, /[^\0-\x7f]/, 'seven bits');
+  assert.ok(Math.max(...tap.sent.split('\r\n').map((line) => line.length)) <= 998);
+  assert.equal(tap.messages.length, mails);
+  for (const message of tap.messages) {
+    const lines = message.split('\r\n');
+    assert.deepEqual(lines.splice(-2), ['.', '']);
+    for (const line of lines.filter((l) => l.startsWith('.'))) assert.match(line, /^\.\./);
+  }
+  assert.deepEqual(tap.bursts, Array(mails).fill(pipelining ? 3 : 1), 'commands in one go');
+}
+
+async function takesBothMails(t, Server, offer) {
+  const { relay, tap, installation, client } = await start(t, Server, offer);
+  const way = { tls: offer.tls !== 'none', login: offer.login ? USER : null };
+
+  assert.equal((await client.register(NAME, 'first password')).status, 200);
+  const confirmation = await shown(installation, 'confirm', 'sent');
+  assert.match(confirmation.relayReply, /^250\b/);
+  assert.equal(confirmation.attempts, 1);
+  const first = await checkKept(await relay.mail(ADDRESS, 1));
+  assert.equal(first.subject, CONFIRMATION.subject);
+  const said = first.text.replaceAll('\r\n', '\n').split('\n');
+  assert.deepEqual(said.slice(0, AWKWARD_LINES.length), AWKWARD_LINES);
+  assert.equal(said[AWKWARD_LINES.length + 1], '.', 'what follows the link is there, too');
+  for (const line of AWKWARD_LINES) assert.ok(first.html.includes(line), line);
+  assert.equal((await client.confirm(tokenOf(first.link))).status, 200);
+
+  assert.equal((await client.askForReset(NAME)).status, 200);
+  assert.match((await shown(installation, 'reset', 'sent')).relayReply, /^250\b/);
+  const second = await checkKept(await relay.mail(ADDRESS, 2));
+  assert.equal((await client.completeReset(tokenOf(second.link), 'second password')).status, 200);
+  assert.match((await shown(installation, 'password_changed', 'sent')).relayReply, /^250\b/);
+
+  for (const count of [1, 2, 3]) assert.deepEqual(await relay.taken(ADDRESS, count), way);
+  if (tap) checkWire(tap, offer, 3);
+}
+
+describe('servers', { concurrency: 4 }, () => {
+  for (const { name, server, ways } of MATRIX) {
+    for (const way of ways) test(`${name} takes mail ${way}`, (t) => takesBothMails(t, server, WAYS[way]));
+  }
+});
