@@ -1,6 +1,7 @@
 //! What people and programs read: lines on stdout, complaints on stderr, text made safe for a terminal.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use regain_core::Timestamp;
 use regain_core::caller::is_invisible;
@@ -85,6 +86,31 @@ pub(crate) fn seconds(at: Timestamp) -> String {
     jiff::Timestamp::from_second(at.as_secs()).map_or_else(|_| at.to_string(), |time| time.to_string())
 }
 
+/// A number with its thousands apart: `1,234`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// How long ago something was, in its two largest units: `3 h 12 min`.
+pub(crate) fn age(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min {} s", seconds % 60),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +145,13 @@ mod tests {
         let json = pretty(&value).unwrap();
         assert_eq!(json, "{\n  \"name\": \"a\\u009bb\\u202ec\\udb40\\udc41d\\n🦀\"\n}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), value);
+    }
+
+    #[test]
+    fn numbers_and_ages_are_readable() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        let ages = [0, 59, 61, 3_600, 90_000, 8_640_000].map(|seconds| age(Duration::from_secs(seconds)));
+        assert_eq!(ages, ["0 s", "59 s", "1 min 1 s", "1 h 0 min", "1 d 1 h", "100 d 0 h"]);
     }
 
     #[test]

@@ -15,7 +15,9 @@ use crate::metadata::Metadata;
 use crate::name::{KeyMode, Name, NameKey};
 use crate::outbox::budget::MailBudget;
 use crate::outbox::repeats::Repeats;
+use crate::outbox::stats::OutboxStats;
 use crate::password::PasswordHash;
+use crate::relay_code::RelayCode;
 use crate::session::SessionId;
 use crate::token::{TokenHash, TokenKeyId};
 
@@ -172,8 +174,14 @@ pub trait Store: Send + Sync + 'static {
     /// Counts of the outbox.
     async fn outbox_status(&self) -> Result<OutboxStatus, StoreError>;
 
+    /// How the outbox stands in numbers, for an operator: looks at every letter kept, by index.
+    async fn outbox_stats(&self, now: Timestamp) -> Result<OutboxStats, StoreError>;
+
     /// Letters by identity, newest first.
     async fn letters(&self, filter: LetterFilter) -> Result<Vec<Letter>, StoreError>;
+
+    /// How many letters there are that pass a filter, counted up to its limit.
+    async fn count_letters(&self, filter: LetterFilter) -> Result<u64, StoreError>;
 
     /// One letter.
     async fn letter(&self, id: LetterId) -> Result<Option<Letter>, StoreError>;
@@ -539,12 +547,20 @@ pub struct OutboxStatus {
 }
 
 /// Which letters to list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default)]
 pub struct LetterFilter {
     /// Of this state only.
     pub state: Option<LetterState>,
     /// Of this purpose only.
     pub purpose: Option<Purpose>,
+    /// For this name only.
+    pub name: Option<NameKey>,
+    /// Posted then or later.
+    pub from: Option<Timestamp>,
+    /// Posted before then.
+    pub until: Option<Timestamp>,
+    /// With this code from the relay, at the last attempt, only.
+    pub code: Option<RelayCode>,
     /// Older than this one (for the next page).
     pub before: Option<LetterId>,
     /// At most so many.

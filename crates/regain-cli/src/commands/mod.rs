@@ -1,5 +1,6 @@
 //! The commands: one file each, with its help text, and the table that leads to them.
 
+mod asking;
 mod check;
 mod completions;
 mod config;

@@ -109,3 +109,111 @@ fn what_is_not_there_is_told_and_not_made() {
     }
     drop(server);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_are_found_counted_and_sent_again_together_and_nobody_twice() {
+    let relay = ScriptedServer::start().await;
+    relay.on(Phase::Rcpt, Behaviour::reply("550 5.1.1 no such user"));
+    let place = Place::with_relay(&relay.url());
+    let server = place.start(&["serve"], &[]);
+    for name in ["ann@mail.test", "bob@mail.test", "cat@mail.test"] {
+        server.register(name);
+    }
+    until("three dead letters", || Some(()).filter(|()| letters(&place, &["--state", "dead"]).len() == 3));
+
+    let found = |more: &[&str]| letters(&place, more).len();
+    assert_eq!(
+        (found(&["--code", "550"]), found(&["--code", "5.1.1"]), found(&["--code", "552"])),
+        (3, 3, 0)
+    );
+    assert_eq!(
+        (found(&["--since", "1h"]), found(&["--until", "1h"]), found(&["--since", "2026-01-01"])),
+        (3, 0, 3)
+    );
+    assert_eq!((found(&["--name", "ANN@mail.test"]), found(&["--name", "dan@mail.test"])), (1, 0));
+    let accounts = place.run(&["users", "list", "--json"]).ok();
+    let accounts: Vec<Value> = serde_json::from_str(&accounts).unwrap();
+    assert_eq!(found(&["--account", accounts[1]["id"].as_str().unwrap()]), 1);
+    let told = place.run(&["outbox", "list", "--account", "9f83"]).wrong();
+    assert!(told.contains("no account of this id"), "{told}");
+    let cut = place.run(&["outbox", "list", "--limit", "1"]);
+    assert!(cut.stderr.contains("there are 2 more: go on with --before"), "{cut:?}");
+    assert_eq!(place.run(&["outbox", "list", "--limit", "3"]).stderr, "");
+    for (option, value) in
+        [("--code", "5505"), ("--since", "yesterday"), ("--account", "x"), ("--name", "a\tb")]
+    {
+        assert_ne!(place.run(&["outbox", "list", option, value]).code, Some(0), "{option} {value}");
+    }
+
+    let stats: Value = serde_json::from_str(&place.run(&["outbox", "stats", "--json"]).ok()).unwrap();
+    assert_eq!((&stats["states"]["dead"]["confirm"], &stats["open"]), (&3.into(), &0.into()), "{stats}");
+    assert_eq!((&stats["deadByCode"]["550"], &stats["oldest"]), (&3.into(), &Value::Null), "{stats}");
+    let shown = place.run(&["outbox", "stats"]).ok();
+    assert!(shown.contains("dead with 550") && !shown.contains('@'), "{shown}");
+
+    let all = ["outbox", "retry", "--state", "dead", "--code", "550"];
+    let asked = place.run(&all).wrong();
+    assert!(asked.contains("Send 3 letters again") && asked.contains("--yes"), "{asked}");
+    assert_eq!(found(&[]), 3, "nothing is done unasked");
+    relay.behave();
+    let told = place.run(&[&all[..], &["--yes"]].concat()).ok();
+    assert_eq!(told, "3 replaced by a new letter\n");
+    relay.wait_for_messages(3).await;
+    until("three sent letters", || Some(()).filter(|()| found(&["--state", "sent"]) == 3));
+    let told = place.run(&[&all[..], &["--yes"]].concat()).ok();
+    assert!(told.starts_with("3 left alone: a newer letter"), "{told}");
+    assert_eq!(found(&[]), 6);
+    assert_eq!(relay.messages().len(), 3);
+    let audited = rusqlite::Connection::open(place.path("data/regain.db")).unwrap();
+    let count = |event: &str| -> i64 {
+        let sql = "SELECT count(DISTINCT letter) FROM audit WHERE event = ?1";
+        audited.query_row(sql, [event], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(count("letter_replaced"), 3);
+
+    relay.on(Phase::Rcpt, Behaviour::reply("450 4.2.1 later"));
+    for name in ["dan@mail.test", "eve@mail.test"] {
+        server.register(name);
+    }
+    let put_off = || found(&["--state", "waiting", "--code", "4.2.1"]);
+    until("two letters that are put off", || Some(()).filter(|()| put_off() == 2));
+    let stats: Value = serde_json::from_str(&place.run(&["outbox", "stats", "--json"]).ok()).unwrap();
+    assert_eq!((&stats["putOff"], &stats["sentLastHour"]), (&2.into(), &3.into()), "{stats}");
+    assert!(stats["oldestSeconds"].is_u64() && stats["oldest"].is_string(), "{stats}");
+    let told = place.run(&["outbox", "drop", "--state", "waiting", "--since", "1h", "--yes"]).ok();
+    assert_eq!(told, "2 dropped\n");
+    assert_eq!(place.run(&["outbox", "drop", "--state", "waiting", "--yes"]).ok(), "no letters\n");
+    assert_eq!(count("letter_dropped"), 2);
+    for wrong in
+        [&["drop", "--state", "dead"][..], &["retry", "--state", "sent"], &["retry", "--state", "superseded"]]
+    {
+        let told = place.run(&[&["outbox"][..], wrong, &["--yes"]].concat()).wrong();
+        assert!(told.contains("several letters at once must be"), "{told}");
+    }
+    assert_eq!(place.run(&["outbox", "retry"]).code, Some(2));
+}
+
+#[test]
+fn commands_that_look_leave_a_database_of_an_older_version_as_it_is() {
+    let place = Place::with_relay("smtp://localhost");
+    drop(place.start(&["serve"], &[]));
+    let path = place.path("data/regain.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    let newest: i64 = old.query_row("SELECT max(number) FROM migrations", (), |row| row.get(0)).unwrap();
+    old.execute("DELETE FROM migrations WHERE number = ?1", [newest]).unwrap();
+    let count = || -> i64 { old.query_row("SELECT count(*) FROM migrations", (), |row| row.get(0)).unwrap() };
+    let id = "01890000-0000-7000-8000-000000000000";
+    for command in [
+        &["outbox", "list"][..],
+        &["outbox", "stats"],
+        &["outbox", "show", id],
+        &["outbox", "retry", id],
+        &["outbox", "drop", id],
+        &["users", "list"],
+        &["users", "export", "-"],
+    ] {
+        let told = place.run(command).wrong();
+        assert!(told.contains("has the schema of an older version"), "{command:?}: {told}");
+        assert_eq!(count(), newest - 1, "{command:?}");
+    }
+}

@@ -47,7 +47,7 @@ async fn id_of(desk: &Desk) -> AccountId {
 }
 
 async fn states(desk: &Desk, purpose: Purpose) -> Vec<LetterState> {
-    let filter = LetterFilter { state: None, purpose: Some(purpose), before: None, limit: 100 };
+    let filter = LetterFilter { purpose: Some(purpose), limit: 100, ..LetterFilter::default() };
     desk.service.store.letters(filter).await.unwrap().iter().map(|l| l.state).collect()
 }
 

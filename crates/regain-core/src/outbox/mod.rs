@@ -8,4 +8,5 @@ pub mod courier;
 pub mod crashes;
 pub mod relays;
 pub mod repeats;
+pub mod stats;
 pub mod tally;

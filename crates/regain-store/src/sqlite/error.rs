@@ -41,6 +41,15 @@ pub enum OpenError {
         /// The newest schema that is known here.
         known: i64,
     },
+    /// Its schema is that of an older version, and it was opened without bringing it up to date.
+    #[error(
+        "the database {path} has the schema of an older version of Regain; it is brought up to date when the server of \
+         this version starts. Start that once, or use the command of the version that serves now"
+    )]
+    Older {
+        /// The database.
+        path: PathBuf,
+    },
     /// A migration that was applied is not the one that is known by its number.
     #[error(
         "the database {path} was migrated with another text of migration {number}; it was not made by a release"

@@ -25,6 +25,10 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0002_deleted_accounts.sql"),
     },
     Migration { name: "0003_crashes", sql: include_str!("../../migrations/sqlite/0003_crashes.sql") },
+    Migration {
+        name: "0004_waiting_by_purpose",
+        sql: include_str!("../../migrations/sqlite/0004_waiting_by_purpose.sql"),
+    },
 ];
 
 /// Applies what is missing, all or nothing, and answers how names are compared.
@@ -71,15 +75,20 @@ pub(crate) fn migrate(
         [key_mode_word(key_mode_if_new)],
     )
     .map_err(&failed)?;
-    let word: String = step
-        .query_row("SELECT value FROM meta WHERE key = 'key_mode'", (), |row| row.get(0))
-        .map_err(&failed)?;
-    let key_mode = key_mode(&word).ok_or_else(|| OpenError::Unusable {
-        path: path.to_owned(),
-        reason: "it does not say how names are compared".to_owned(),
-    })?;
+    let key_mode = key_mode_of(&step, path)?;
     step.commit().map_err(&failed)?;
     Ok(key_mode)
+}
+
+/// How names are compared in a database that has all migrations.
+pub(crate) fn key_mode_of(connection: &Connection, path: &Path) -> Result<KeyMode, OpenError> {
+    let word: String = connection
+        .query_row("SELECT value FROM meta WHERE key = 'key_mode'", (), |row| row.get(0))
+        .map_err(unusable(path))?;
+    key_mode(&word).ok_or_else(|| OpenError::Unusable {
+        path: path.to_owned(),
+        reason: "it does not say how names are compared".to_owned(),
+    })
 }
 
 /// How many migrations a database would get by being opened; changes nothing.

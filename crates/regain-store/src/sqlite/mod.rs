@@ -85,6 +85,40 @@ impl SqliteStore {
         })
     }
 
+    /// Opens the database at `path` as it is, beside whoever else has it open; never makes or migrates one. Blocks for some
+    /// milliseconds.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Older`] where it needs migrations.
+    pub fn open_as_it_is(path: &Path, options: Options) -> Result<Self, OpenError> {
+        Self::refuse_older(path)?;
+        Self::open(path, options)
+    }
+
+    /// As [`SqliteStore::open_as_it_is`], and for reading alone: every step that writes fails as unavailable.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Older`] where it needs migrations.
+    pub fn open_to_read(path: &Path, options: &Options) -> Result<Self, OpenError> {
+        Self::refuse_older(path)?;
+        let connection = connection::reader(path, options.busy_timeout)?;
+        let key_mode = migrate::key_mode_of(&connection, path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            key_mode,
+            writer: Arc::new(Writer::none()),
+            readers: Readers::open(path, options.readers, options.busy_timeout)?,
+            version_seen: Arc::default(),
+        })
+    }
+
+    fn refuse_older(path: &Path) -> Result<(), OpenError> {
+        match Self::pending_migrations(path)? {
+            0 => Ok(()),
+            _ => Err(OpenError::Older { path: path.to_owned() }),
+        }
+    }
+
     /// How many migrations the database at `path` would get by being opened. Opens it for reading alone and changes nothing.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use regain_core::account::NewAccount;
 use regain_core::letter::NewLetter;
 use regain_core::outbox::repeats::Repeats;
+use regain_core::outbox::stats::OutboxStats;
 use regain_core::store::{
     AccountFilter, Added, AdminStanding, Arm, Armed, Batch, ClaimOrder, CompleteReset, Confirmation, Deleted,
     HeldSession, LetterFilter, OutboxStatus, PasswordChange, Posted, Put, PutAccount, Registered, Retention,
@@ -17,7 +18,7 @@ use regain_core::{
 };
 
 use super::SqliteStore;
-use super::steps::{accounts, claim, courier, manage, operator, post, read, tokens};
+use super::steps::{accounts, claim, courier, find, manage, operator, post, read, stats, tokens};
 
 #[async_trait]
 impl Store for SqliteStore {
@@ -191,8 +192,16 @@ impl Store for SqliteStore {
         self.readers.run(read::outbox_status).await
     }
 
+    async fn outbox_stats(&self, now: Timestamp) -> Result<OutboxStats, StoreError> {
+        self.readers.run(move |c| stats::outbox_stats(c, now)).await
+    }
+
     async fn letters(&self, filter: LetterFilter) -> Result<Vec<Letter>, StoreError> {
-        self.readers.run(move |c| read::letters(c, &filter)).await
+        self.readers.run(move |c| find::letters(c, &filter)).await
+    }
+
+    async fn count_letters(&self, filter: LetterFilter) -> Result<u64, StoreError> {
+        self.readers.run(move |c| find::count_letters(c, &filter)).await
     }
 
     async fn letter(&self, id: LetterId) -> Result<Option<Letter>, StoreError> {

@@ -51,6 +51,12 @@ impl Writer {
         Ok(Self { queue, thread: Mutex::new(Some(thread)), record })
     }
 
+    /// A writer that writes nothing: every step fails as unavailable.
+    pub(crate) fn none() -> Self {
+        let (queue, _) = sync_channel(1);
+        Self { queue, thread: Mutex::default(), record: Arc::default() }
+    }
+
     /// Does one step and answers once it is durable. Does not wait for room in the queue.
     ///
     /// The step is done even where the caller goes away.

@@ -80,7 +80,7 @@ fn run(desk: Desk, mailer: Arc<dyn Mailer>, grace: Duration) -> Running {
 }
 
 async fn count(desk: &Desk, state: LetterState) -> usize {
-    let filter = LetterFilter { state: Some(state), purpose: None, before: None, limit: 1000 };
+    let filter = LetterFilter { state: Some(state), limit: 1000, ..LetterFilter::default() };
     desk.service.store.letters(filter).await.unwrap().len()
 }
 

@@ -219,7 +219,7 @@ impl TestApp {
     }
 
     pub async fn letters(&self, purpose: Purpose) -> Vec<Letter> {
-        let filter = LetterFilter { state: None, purpose: Some(purpose), before: None, limit: 100 };
+        let filter = LetterFilter { purpose: Some(purpose), limit: 100, ..LetterFilter::default() };
         self.service.store.letters(filter).await.unwrap()
     }
 

@@ -1,7 +1,5 @@
 //! `regain users disable`, `enable`, `grant-admin`, `revoke-admin` and `delete`.
 
-use std::io::{self, BufRead, IsTerminal, Write};
-
 use anyhow::{Result, bail};
 use clap::Args;
 use regain_core::hashing::Verdict;
@@ -10,6 +8,7 @@ use regain_core::{Account, Clock, Password, Store, SystemClock};
 
 use super::password::pool;
 use super::target::Target;
+use crate::commands::asking::is_meant;
 use crate::commands::database::on_store;
 use crate::output::{masked, printable};
 use crate::settings::ConfigFile;
@@ -85,7 +84,8 @@ impl Delete {
     pub(super) fn run(&self) -> Result<String> {
         on_store(&self.config.load()?, async |store| {
             let account = self.target.find(store).await?;
-            if !self.yes && !is_meant(&account)? {
+            let question = format!("Delete account {} ({})", account.id, printable(&masked(&account.name)));
+            if !self.yes && !is_meant(&question)? {
                 bail!("nothing was deleted");
             }
             match store.delete_account(&account.id, None, SystemClock::start().now()).await? {
@@ -96,16 +96,4 @@ impl Delete {
             }
         })
     }
-}
-
-fn is_meant(account: &Account) -> Result<bool> {
-    if !io::stdin().is_terminal() {
-        bail!("there is no terminal to ask on whether it is meant: say so with --yes");
-    }
-    let mut stderr = io::stderr().lock();
-    write!(stderr, "Delete account {} ({})? [y/N] ", account.id, printable(&masked(&account.name)))?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
 }

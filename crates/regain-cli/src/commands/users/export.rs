@@ -10,7 +10,7 @@ use regain::Config;
 use regain::transfer::{self, ExportError};
 use tempfile::NamedTempFile;
 
-use crate::commands::database::on_store;
+use crate::commands::database::on_store_to_read;
 use crate::output::complain;
 use crate::settings::ConfigFile;
 
@@ -71,7 +71,7 @@ impl Export {
 }
 
 fn export(config: &Config, out: &mut dyn Write) -> Result<u64> {
-    on_store(config, async |store| {
+    on_store_to_read(config, async |store| {
         transfer::export(store, out).await.map_err(|error| match error {
             // As itself: whoever reads our output may have seen enough.
             ExportError::Io(error) => error.into(),

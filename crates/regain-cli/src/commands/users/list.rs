@@ -7,7 +7,7 @@ use regain_core::store::AccountFilter;
 
 use super::target::{Target, find};
 use super::view::Form;
-use crate::commands::database::on_store;
+use crate::commands::database::on_store_to_read;
 use crate::output::complain;
 use crate::settings::ConfigFile;
 
@@ -55,7 +55,7 @@ pub(crate) struct Show {
 
 impl List {
     pub(super) fn run(&self) -> Result<String> {
-        on_store(&self.config.load()?, async |store| {
+        on_store_to_read(&self.config.load()?, async |store| {
             let after = match &self.after {
                 Some(text) => Some(find(store, text, false).await?.name_key),
                 None => None,
@@ -78,6 +78,6 @@ impl List {
 
 impl Show {
     pub(super) fn run(&self) -> Result<String> {
-        on_store(&self.config.load()?, async |store| self.form.one(&self.target.find(store).await?))
+        on_store_to_read(&self.config.load()?, async |store| self.form.one(&self.target.find(store).await?))
     }
 }

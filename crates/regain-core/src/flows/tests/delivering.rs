@@ -36,7 +36,7 @@ async fn a_relays_fault_costs_no_attempt_and_one_probe_goes_first() {
     desk.deliver().await;
     assert_eq!(desk.mailer.accepted().len(), 5);
     assert!(desk.courier.relay_fault().is_none());
-    let filter = LetterFilter { state: Some(LetterState::Sent), purpose: None, before: None, limit: 10 };
+    let filter = LetterFilter { state: Some(LetterState::Sent), limit: 10, ..LetterFilter::default() };
     let letters = desk.service.store.letters(filter).await.unwrap();
     assert!(letters.iter().all(|l| l.attempts == 1), "no letter was charged for the relay");
 }
@@ -84,7 +84,7 @@ async fn a_letter_at_which_the_relay_fails_does_not_hold_up_the_others() {
         1,
         "the relay is open, and the letter that it dislikes waits"
     );
-    let filter = LetterFilter { state: Some(LetterState::Waiting), purpose: None, before: None, limit: 10 };
+    let filter = LetterFilter { state: Some(LetterState::Waiting), limit: 10, ..LetterFilter::default() };
     let waiting = desk.service.store.letters(filter).await.unwrap();
     assert!(waiting.len() == 1 && waiting[0].attempts >= 1, "in the end it was charged");
 }
@@ -254,7 +254,7 @@ async fn the_next_relay_takes_over_at_once_and_gives_back_when_the_first_works()
     assert_eq!(courier.step(10).await.unwrap(), 1);
     assert!(first.tried.lock().unwrap().contains(&"last@example.org".to_owned()), "the first has it back");
     assert_eq!(first.accepted() + second.accepted(), 14);
-    let filter = LetterFilter { state: Some(LetterState::Sent), purpose: None, before: None, limit: 20 };
+    let filter = LetterFilter { state: Some(LetterState::Sent), limit: 20, ..LetterFilter::default() };
     let letters = desk.service.store.letters(filter).await.unwrap();
     assert!(letters.len() == 14 && letters.iter().all(|l| l.attempts == 1), "no fault was charged");
     assert_eq!(courier.counts().sent, 14);

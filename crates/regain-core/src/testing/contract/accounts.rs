@@ -10,7 +10,7 @@ use crate::store::{HeldSession, LetterFilter, PasswordChange, Posted, Registered
 use crate::testing::contract::fixture::{ANN, Fixture, HOUR, hash, new_account, session};
 
 fn notices() -> LetterFilter {
-    LetterFilter { state: None, purpose: Some(Purpose::PasswordChanged), before: None, limit: 100 }
+    LetterFilter { purpose: Some(Purpose::PasswordChanged), limit: 100, ..LetterFilter::default() }
 }
 
 pub async fn a_name_is_registered_once(store: Arc<dyn Store>) {

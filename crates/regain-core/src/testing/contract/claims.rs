@@ -22,7 +22,7 @@ async fn with_letter(store: Arc<dyn Store>) -> Fixture {
 }
 
 async fn only_letter(f: &Fixture) -> crate::letter::Letter {
-    let all = LetterFilter { state: None, purpose: None, before: None, limit: 2 };
+    let all = LetterFilter { limit: 2, ..LetterFilter::default() };
     let mut letters = f.store.letters(all).await.expect("a step");
     assert_eq!(letters.len(), 1);
     letters.remove(0)

@@ -113,7 +113,7 @@ impl Fixture {
 
     /// The newest letters of any state.
     pub fn newest(&self, limit: usize) -> LetterFilter {
-        LetterFilter { state: None, purpose: None, before: None, limit }
+        LetterFilter { limit, ..LetterFilter::default() }
     }
 
     /// Gives all claims back. Answers how many there were.

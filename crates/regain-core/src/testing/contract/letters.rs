@@ -33,7 +33,7 @@ pub async fn a_repeat_within_the_cooldown_is_swallowed(store: Arc<dyn Store>) {
     f.mailed(Purpose::Reset, ANN).await;
     f.clock.advance(SECOND * 59);
     assert_eq!(f.post(Purpose::Reset, ANN).await, Posted::Swallowed);
-    let all = LetterFilter { state: None, purpose: None, before: None, limit: 10 };
+    let all = LetterFilter { limit: 10, ..LetterFilter::default() };
     let letters = f.store.letters(all).await.expect("a step");
     assert_eq!((letters.len(), letters[0].repeats), (1, 1), "counted on the letter it met");
     f.clock.advance(SECOND);
@@ -119,7 +119,7 @@ pub async fn unknown_and_known_names_are_answered_alike(store: Arc<dyn Store>) {
         f.clock.advance(SECOND * 2);
     }
     assert!(answers.iter().all(|(known, unknown)| known == unknown), "{answers:?}");
-    let dropped = LetterFilter { state: Some(LetterState::Dropped), purpose: None, before: None, limit: 10 };
+    let dropped = LetterFilter { state: Some(LetterState::Dropped), limit: 10, ..LetterFilter::default() };
     let dropped = f.store.letters(dropped).await.expect("a step");
     assert_eq!((dropped.len(), dropped[0].repeats), (1, 19));
 }

@@ -86,6 +86,8 @@ macro_rules! store_contract {
             queue: a_letter_that_is_there_at_every_crash_waits_longer_and_is_dead_in_the_end,
             queue: a_letter_that_came_back_has_no_crashes,
             operator: letters_are_listed_newest_first_and_by_page,
+            operator: letters_are_found_by_name_time_and_code,
+            operator: the_stats_count_by_purpose_state_and_code,
             operator: a_waiting_letter_is_hastened_and_a_closed_one_replaced,
             operator: only_a_waiting_letter_is_dropped,
             operator: the_status_counts_what_is_open_and_dead,

@@ -6,11 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::letter::{LetterId, LetterState, Purpose};
+use crate::outbox::stats::{LetterCount, OutboxStats};
+use crate::relay_code::RelayCode;
 use crate::rng::OsRng;
 use crate::store::{LetterFilter, OutboxStatus, Outcome, Retention, Retried, Store, TokenStanding};
-use crate::testing::contract::fixture::{ANN, DAY, Fixture, HOUR, MINUTE, later};
+use crate::testing::contract::fixture::{ANN, DAY, Fixture, HOUR, MINUTE, later, parse, sent};
 
-const EVERYTHING: LetterFilter = LetterFilter { state: None, purpose: None, before: None, limit: 100 };
+const EVERYTHING: LetterFilter = LetterFilter {
+    state: None,
+    purpose: None,
+    name: None,
+    from: None,
+    until: None,
+    code: None,
+    before: None,
+    limit: 100,
+};
 
 fn dead() -> Outcome {
     Outcome::Dead { error: "rcpt: 550".to_owned(), reply: Some("550 5.1.1 no such user".to_owned()) }
@@ -38,6 +49,123 @@ pub async fn letters_are_listed_newest_first_and_by_page(store: Arc<dyn Store>) 
     assert_eq!(names(&next), ["a2", "a1", "a0"]);
     assert!(list(LetterFilter { state: Some(LetterState::Sent), ..EVERYTHING }).await.is_empty());
     assert_eq!(list(LetterFilter { state: Some(LetterState::Waiting), ..EVERYTHING }).await.len(), 6);
+}
+
+pub async fn letters_are_found_by_name_time_and_code(store: Arc<dyn Store>) {
+    let f = Fixture::new(store);
+    let begin = f.now();
+    let ends = [
+        ("a1@example.org", dead()),
+        (
+            "a2@example.org",
+            Outcome::Dead { error: "the relay refused with 552 5.3.4".to_owned(), reply: None },
+        ),
+        ("a3@example.org", Outcome::Dead { error: "no token".to_owned(), reply: None }),
+        ("a4@example.org", later(begin + DAY)),
+        ("a5@example.org", Outcome::Dead { error: "x".to_owned(), reply: Some("5501 5.1.10".to_owned()) }),
+    ];
+    for (name, end) in ends {
+        f.account(name).await;
+        f.post(Purpose::Reset, name).await;
+        // Identities of one millisecond have no order.
+        f.clock.advance(Duration::from_millis(1));
+        f.post(Purpose::Confirm, name).await;
+        for letter in f.claim(2).await {
+            let outcome =
+                if letter.letter.purpose == Purpose::Reset { end.clone() } else { later(begin + DAY) };
+            assert!(f.settle(&letter, outcome).await);
+        }
+        f.clock.advance(MINUTE);
+    }
+    let names = |filter: LetterFilter| async {
+        let letters = f.store.letters(filter.clone()).await.expect("a step");
+        let count = f.store.count_letters(filter).await.expect("a step");
+        assert_eq!(count, letters.len() as u64);
+        letters.iter().map(|l| l.name_key.as_str()[..2].to_owned()).collect::<Vec<_>>()
+    };
+    let all = LetterFilter { purpose: Some(Purpose::Reset), ..EVERYTHING };
+    let code = |code: &str| Some(code.parse().expect("a code"));
+    assert_eq!(names(LetterFilter { code: code("550"), ..all.clone() }).await, ["a1"]);
+    assert_eq!(names(LetterFilter { code: code("5.1.1"), ..all.clone() }).await, ["a1"]);
+    assert_eq!(names(LetterFilter { code: code("5.3.4"), ..all.clone() }).await, ["a2"]);
+    assert_eq!(names(LetterFilter { code: code("552"), ..all.clone() }).await, ["a2"]);
+    assert_eq!(names(LetterFilter { code: code("451"), ..EVERYTHING }).await.len(), 6);
+    let waiting = Some(LetterState::Waiting);
+    assert_eq!(names(LetterFilter { state: waiting, code: code("4.7.1"), ..all.clone() }).await, ["a4"]);
+
+    let (from, until) = (Some(begin + MINUTE), Some(begin + MINUTE * 3));
+    assert_eq!(
+        names(LetterFilter { from, until, ..all.clone() }).await,
+        ["a3", "a2"],
+        "until is not included"
+    );
+    assert_eq!(names(LetterFilter { until: from, ..all.clone() }).await, ["a1"]);
+    let dead = Some(LetterState::Dead);
+    assert_eq!(names(LetterFilter { state: dead, from, ..all.clone() }).await, ["a5", "a3", "a2"]);
+    assert_eq!(names(LetterFilter { state: dead, limit: 2, ..EVERYTHING }).await, ["a5", "a3"]);
+
+    let a1 = Some(parse("a1@example.org").key().clone());
+    assert_eq!(names(LetterFilter { name: a1.clone(), ..EVERYTHING }).await, ["a1", "a1"]);
+    assert_eq!(names(LetterFilter { name: a1.clone(), state: dead, ..EVERYTHING }).await, ["a1"]);
+    assert_eq!(names(LetterFilter { name: a1.clone(), from, ..EVERYTHING }).await, Vec::<String>::new());
+    let newest =
+        f.store.letters(LetterFilter { name: a1.clone(), limit: 1, ..EVERYTHING }).await.expect("a step");
+    assert_eq!(newest[0].purpose, Purpose::Confirm, "the newest is the first");
+    let before = Some(newest[0].id);
+    let next = f.store.letters(LetterFilter { name: a1, before, ..EVERYTHING }).await.expect("a step");
+    assert_eq!(next.iter().map(|l| l.purpose).collect::<Vec<_>>(), [Purpose::Reset]);
+}
+
+pub async fn the_stats_count_by_purpose_state_and_code(store: Arc<dyn Store>) {
+    let f = Fixture::new(store);
+    let stats = || async { f.store.outbox_stats(f.now()).await.expect("a step") };
+    assert_eq!(stats().await, OutboxStats::default());
+    for name in ["a1", "a2", "a3", "a4", "a5", "a6", "a7"] {
+        f.account(&format!("{name}@example.org")).await;
+    }
+    // Sent a day ago, and just now.
+    f.mailed(Purpose::Reset, "a1@example.org").await;
+    f.clock.advance(DAY);
+    f.mailed(Purpose::Confirm, "a1@example.org").await;
+    f.clock.advance(HOUR);
+    f.mailed(Purpose::Reset, "a2@example.org").await;
+    let said = |reply: Option<&str>| Outcome::Dead { error: "x".to_owned(), reply: reply.map(str::to_owned) };
+    for (name, end) in [
+        ("a3@example.org", said(Some("550 5.1.1 no"))),
+        ("a4@example.org", said(Some("550 5.7.1 no"))),
+        ("a5@example.org", said(None)),
+        ("a6@example.org", later(f.now() + MINUTE)),
+    ] {
+        f.post(Purpose::Reset, name).await;
+        let claimed = f.claim_one().await;
+        assert!(f.settle(&claimed, end).await);
+    }
+    let oldest = f.now();
+    f.post(Purpose::Reset, "a7@example.org").await;
+    let held = f.claim_one().await;
+    f.clock.advance(Duration::from_millis(1));
+    f.post(Purpose::Confirm, "a7@example.org").await;
+    let count = |purpose, state, count| LetterCount { purpose, state, count };
+    let expected = OutboxStats {
+        counts: vec![
+            count(Purpose::Reset, LetterState::Waiting, 1),
+            count(Purpose::Reset, LetterState::Claimed, 1),
+            count(Purpose::Reset, LetterState::Sent, 2),
+            count(Purpose::Reset, LetterState::Dead, 3),
+            count(Purpose::Confirm, LetterState::Waiting, 1),
+            count(Purpose::Confirm, LetterState::Sent, 1),
+        ],
+        oldest: Some(oldest),
+        due: 1,
+        put_off: 1,
+        sent_last_hour: 1,
+        sent_last_day: 2,
+        dead_by_code: vec![(Some(RelayCode::Reply(550)), 2), (None, 1)],
+    };
+    assert_eq!(stats().await, expected);
+    assert_eq!((expected.open(), expected.in_state(LetterState::Dead)), (3, 3));
+    assert!(f.settle(&held, sent()).await);
+    assert_eq!(stats().await.sent_last_hour, 2);
 }
 
 pub async fn a_waiting_letter_is_hastened_and_a_closed_one_replaced(store: Arc<dyn Store>) {

@@ -152,8 +152,8 @@ pub async fn a_change_of_password_voids_reset_tokens(store: Arc<dyn Store>) {
     let open = LetterFilter {
         state: Some(LetterState::Waiting),
         purpose: Some(Purpose::Reset),
-        before: None,
         limit: 10,
+        ..LetterFilter::default()
     };
     assert!(f.store.letters(open).await.expect("a step").is_empty());
 }

@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::letter::{ClaimId, Letter, LetterId, NewLetter, Purpose};
 use crate::name::{KeyMode, NameKey};
 use crate::outbox::repeats::Repeats;
+use crate::outbox::stats::OutboxStats;
 use crate::password::PasswordHash;
 use crate::session::SessionId;
 use crate::store::{
@@ -233,8 +234,16 @@ impl Store for MemoryStore {
         Ok(self.lock().outbox_status())
     }
 
+    async fn outbox_stats(&self, now: Timestamp) -> Result<OutboxStats, StoreError> {
+        Ok(self.lock().outbox_stats(now))
+    }
+
     async fn letters(&self, filter: LetterFilter) -> Result<Vec<Letter>, StoreError> {
         Ok(self.lock().list(&filter))
+    }
+
+    async fn count_letters(&self, filter: LetterFilter) -> Result<u64, StoreError> {
+        Ok(self.lock().list(&filter).len() as u64)
     }
 
     async fn letter(&self, id: LetterId) -> Result<Option<Letter>, StoreError> {

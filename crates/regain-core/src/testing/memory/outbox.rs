@@ -10,6 +10,8 @@ use crate::outbox::backoff;
 use crate::outbox::budget::{self, MailBudget};
 use crate::outbox::crashes;
 use crate::outbox::repeats::Repeats;
+use crate::outbox::stats::{self, LetterCount, OutboxStats};
+use crate::relay_code::RelayCode;
 use crate::store::{
     Arm, Armed, Batch, ClaimOrder, LetterFilter, OutboxStatus, Outcome, Posted, Retention, Retried,
     Settlement,
@@ -291,6 +293,41 @@ impl State {
         }
     }
 
+    pub(super) fn outbox_stats(&self, now: Timestamp) -> OutboxStats {
+        let all = || self.letters.iter().map(|r| &r.letter);
+        let count = |is: &dyn Fn(&Letter) -> bool| all().filter(|l| is(l)).count() as u64;
+        let kinds = Purpose::ALL.into_iter().flat_map(|p| LetterState::ALL.map(|s| (p, s)));
+        let counts = kinds.map(|(purpose, state)| LetterCount {
+            purpose,
+            state,
+            count: count(&|l| l.purpose == purpose && l.state == state),
+        });
+        let sent_within = |time| {
+            count(&|l| l.state == LetterState::Sent && l.ended.is_some_and(|ended| ended > now.minus(time)))
+        };
+        let waits = |l: &Letter| l.state == LetterState::Waiting;
+        let mut dead: Vec<&Letter> = all().filter(|l| l.state == LetterState::Dead).collect();
+        dead.sort_by_key(|l| std::cmp::Reverse(l.ended));
+        let mut codes: Vec<(Option<RelayCode>, u64)> = Vec::new();
+        for letter in dead.into_iter().take(stats::DEAD_LOOKED_AT) {
+            let code = RelayCode::words_of(letter).and_then(RelayCode::of);
+            match codes.iter_mut().find(|(known, _)| *known == code) {
+                Some((_, count)) => *count += 1,
+                None => codes.push((code, 1)),
+            }
+        }
+        OutboxStats::sort_codes(&mut codes);
+        OutboxStats {
+            counts: counts.filter(|one| one.count > 0).collect(),
+            oldest: self.open().map(|l| l.posted).min(),
+            due: count(&|l| waits(l) && l.due <= now),
+            put_off: count(&|l| waits(l) && l.due > now),
+            sent_last_hour: sent_within(stats::LAST_HOUR),
+            sent_last_day: sent_within(stats::LAST_DAY),
+            dead_by_code: codes,
+        }
+    }
+
     pub(super) fn list(&self, filter: &LetterFilter) -> Vec<Letter> {
         let mut letters: Vec<Letter> = self
             .letters
@@ -298,6 +335,13 @@ impl State {
             .map(|r| &r.letter)
             .filter(|l| filter.state.is_none_or(|s| s == l.state))
             .filter(|l| filter.purpose.is_none_or(|p| p == l.purpose))
+            .filter(|l| filter.name.as_ref().is_none_or(|name| *name == l.name_key))
+            .filter(|l| filter.from.is_none_or(|from| l.posted >= from))
+            .filter(|l| filter.until.is_none_or(|until| l.posted < until))
+            .filter(|l| {
+                let words = RelayCode::words_of(l);
+                filter.code.is_none_or(|code| words.is_some_and(|words| code.begins(words)))
+            })
             .filter(|l| filter.before.is_none_or(|b| l.id < b))
             .cloned()
             .collect();

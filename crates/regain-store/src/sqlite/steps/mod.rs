@@ -5,10 +5,12 @@
 pub(crate) mod accounts;
 pub(crate) mod claim;
 pub(crate) mod courier;
+pub(crate) mod find;
 pub(crate) mod manage;
 pub(crate) mod operator;
 pub(crate) mod post;
 pub(crate) mod read;
+pub(crate) mod stats;
 pub(crate) mod tokens;
 
 use regain_core::{AccountId, LetterId, LetterState, NameKey, Purpose, Timestamp, UserAgent};

@@ -1,9 +1,7 @@
 //! The reads. Each is one statement, so that it sees one state of the database.
 
-use regain_core::store::{AccountFilter, LetterFilter, OutboxStatus, TokenStanding};
-use regain_core::{
-    Account, AccountId, Letter, LetterId, LetterState, NameKey, Purpose, SessionId, Timestamp, TokenHash,
-};
+use regain_core::store::{AccountFilter, OutboxStatus, TokenStanding};
+use regain_core::{Account, AccountId, Letter, LetterId, NameKey, Purpose, SessionId, Timestamp, TokenHash};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::count;
@@ -108,26 +106,6 @@ pub(crate) fn outbox_status(c: &Connection) -> rusqlite::Result<OutboxStatus> {
             dead: u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
         })
     })
-}
-
-/// Letters, newest first.
-pub(crate) fn letters(c: &Connection, filter: &LetterFilter) -> rusqlite::Result<Vec<Letter>> {
-    let mut statement = c.prepare_cached(concat!(
-        "SELECT ",
-        letter_columns!(),
-        " FROM letters l
-         WHERE (?1 IS NULL OR l.state = ?1) AND (?2 IS NULL OR l.purpose = ?2) AND l.id < ?3
-         ORDER BY l.id DESC LIMIT ?4"
-    ))?;
-    // No letter has the greatest of all identities: a UUIDv7 has its version in it.
-    let before = filter.before.unwrap_or(LetterId::from_bytes([0xff; 16]));
-    let parameters = (
-        filter.state.map(LetterState::as_str),
-        filter.purpose.map(Purpose::as_str),
-        before.as_bytes(),
-        count(filter.limit),
-    );
-    statement.query_map(parameters, letter)?.collect()
 }
 
 /// One letter.

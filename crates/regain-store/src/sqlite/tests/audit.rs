@@ -13,7 +13,7 @@ async fn what_owners_and_operators_do_is_written_down_without_addresses() {
     fixture.account(ANN).await;
     scene.store.register(new_account(ANN), None, fixture.now()).await.unwrap();
     fixture.post(Purpose::Reset, ANN).await;
-    let all = LetterFilter { state: None, purpose: None, before: None, limit: 1 };
+    let all = LetterFilter { limit: 1, ..LetterFilter::default() };
     let letter = scene.store.letters(all).await.unwrap().remove(0).id;
     let new = || LetterId::new(fixture.now(), &OsRng).unwrap();
     scene.store.retry(letter, new(), HOUR, fixture.now()).await.unwrap();

@@ -14,6 +14,7 @@ const RELEASED: &[(&str, &str)] = &[
     ("0001_schema", "732a27a009555023916fed49b136e2c98e7734044c0a1dbf6fefd855d7597ff6"),
     ("0002_deleted_accounts", "c2054a40c500b15a0a75c0121926521a91dcf0b7913a5281b5ed8e2b42e4c59a"),
     ("0003_crashes", "936475ad9d4aec4ec005ddac0e8e46a4008e18a47c1a4d5ebaf1035006d046a1"),
+    ("0004_waiting_by_purpose", "8b4597c21113dc882599b49e5d58044e706375fd62a16060aba51f52a1db5967"),
 ];
 
 #[test]
@@ -110,11 +111,9 @@ fn many_that_open_a_new_database_at_once_all_succeed() {
     }
 }
 
-#[tokio::test]
-async fn a_database_of_an_earlier_version_is_brought_up_to_date_with_what_is_in_it() {
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("regain.db");
-    let old = rusqlite::Connection::open(&path).unwrap();
+/// A database of the first version, with one account.
+fn of_the_first_version(path: &std::path::Path) {
+    let old = rusqlite::Connection::open(path).unwrap();
     old.execute_batch(MIGRATIONS[0].sql).unwrap();
     old.execute_batch(
         "CREATE TABLE migrations (number INTEGER PRIMARY KEY NOT NULL, name TEXT NOT NULL, sha256 BLOB NOT NULL,
@@ -126,6 +125,44 @@ async fn a_database_of_an_earlier_version_is_brought_up_to_date_with_what_is_in_
     .unwrap();
     old.execute("INSERT INTO migrations VALUES (1, '0001_schema', ?1, 0)", [sha256(MIGRATIONS[0].sql)])
         .unwrap();
+}
+
+#[tokio::test]
+async fn reading_and_changing_letters_leave_an_older_schema_alone() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("regain.db");
+    of_the_first_version(&path);
+    let before = std::fs::read(&path).unwrap();
+    for refused in [
+        SqliteStore::open_to_read(&path, &Options::default()).err().unwrap(),
+        SqliteStore::open_as_it_is(&path, Options::default()).err().unwrap(),
+    ] {
+        assert!(matches!(refused, OpenError::Older { .. }), "{refused}");
+        assert!(refused.to_string().contains("brought up to date when the server"), "{refused}");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert!(SqliteStore::open_to_read(&dir.path().join("none.db"), &Options::default()).is_err());
+    assert!(!dir.path().join("none.db").exists());
+}
+
+#[tokio::test]
+async fn what_was_opened_to_read_reads_beside_a_writer_and_writes_nothing() {
+    let scene = Scene::with(Options { key_mode_if_new: KeyMode::Exact, ..Options::default() });
+    let reading = SqliteStore::open_to_read(&scene.path(), &Options::default()).unwrap();
+    assert_eq!(reading.key_mode(), KeyMode::Exact);
+    scene.fixture().post(Purpose::Reset, "ann@example.org").await;
+    assert_eq!(reading.outbox_stats(scene.fixture().now()).await.unwrap().open(), 1);
+    let refused = reading.free_all_claims(scene.fixture().now()).await.err().unwrap();
+    assert!(matches!(refused, regain_core::StoreError::Unavailable(_)), "{refused}");
+    reading.close().await;
+    assert_eq!(scene.store.outbox_status().await.unwrap().open, 1);
+}
+
+#[tokio::test]
+async fn a_database_of_an_earlier_version_is_brought_up_to_date_with_what_is_in_it() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("regain.db");
+    of_the_first_version(&path);
     assert_eq!(SqliteStore::pending_migrations(&path).unwrap(), MIGRATIONS.len() - 1);
     assert_eq!(
         SqliteStore::pending_migrations(&path).unwrap(),

@@ -1,0 +1,98 @@
+//! `regain outbox stats`: how the queue stands, in numbers.
+
+use anyhow::Result;
+use clap::Args;
+use regain_core::outbox::stats::{DEAD_LOOKED_AT, OutboxStats};
+use regain_core::{Clock, LetterState, Purpose, Store, SystemClock, Timestamp};
+use serde_json::{Map, Value, json};
+
+use crate::commands::database::on_store_to_read;
+use crate::output::{self, age, grouped, table, time};
+use crate::settings::ConfigFile;
+
+/// Show how the queue stands: letters by state and purpose, the oldest that waits, what relays said to dead ones.
+///
+/// Reads beside a running server and changes nothing. Letters dropped for want of an account are forgotten after five
+/// minutes, others that are closed after 30 days.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  regain outbox stats\n  regain outbox stats --json | jq .oldestSeconds")]
+pub(crate) struct Stats {
+    /// JSON: states (by state, each with its purposes), open, oldest, oldestSeconds, due, putOff, sentLastHour,
+    /// sentLastDay, deadByCode
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl Stats {
+    pub(super) fn run(&self) -> Result<String> {
+        on_store_to_read(&self.config.load()?, async |store| {
+            let now = SystemClock::start().now();
+            let stats = store.outbox_stats(now).await?;
+            if self.json { Ok(output::pretty(&json_of(&stats, now))?) } else { Ok(for_people(&stats, now)) }
+        })
+    }
+}
+
+fn count(stats: &OutboxStats, purpose: Purpose, state: LetterState) -> u64 {
+    let is_it = |one: &&regain_core::outbox::stats::LetterCount| one.purpose == purpose && one.state == state;
+    stats.counts.iter().find(is_it).map_or(0, |one| one.count)
+}
+
+fn json_of(stats: &OutboxStats, now: Timestamp) -> Value {
+    let states: Map<String, Value> = LetterState::ALL
+        .into_iter()
+        .map(|state| {
+            let of = |purpose: Purpose| (purpose.as_str().to_owned(), json!(count(stats, purpose, state)));
+            (state.as_str().to_owned(), Value::Object(Purpose::ALL.map(of).into_iter().collect()))
+        })
+        .collect();
+    let codes: Map<String, Value> =
+        stats.dead_by_code.iter().map(|(code, count)| (word(*code), json!(count))).collect();
+    json!({
+        "states": states,
+        "open": stats.open(),
+        "oldest": stats.oldest.map(time),
+        "oldestSeconds": stats.oldest.map(|posted| now.since(posted).as_secs()),
+        "due": stats.due,
+        "putOff": stats.put_off,
+        "sentLastHour": stats.sent_last_hour,
+        "sentLastDay": stats.sent_last_day,
+        "deadByCode": codes,
+    })
+}
+
+fn word(code: Option<regain_core::RelayCode>) -> String {
+    code.map_or_else(|| "none".to_owned(), |code| code.to_string())
+}
+
+fn for_people(stats: &OutboxStats, now: Timestamp) -> String {
+    let header = ["state", "reset", "confirm", "password_changed", "all"].map(str::to_owned);
+    let rows = LetterState::ALL.into_iter().map(|state| {
+        let [reset, confirm, changed] = Purpose::ALL.map(|purpose| grouped(count(stats, purpose, state)));
+        [state.to_string(), reset, confirm, changed, grouped(stats.in_state(state))]
+    });
+    let states = table(&std::iter::once(header).chain(rows).collect::<Vec<_>>());
+    let oldest = stats.oldest.map_or_else(|| "-".to_owned(), |posted| age(now.since(posted)));
+    let mut facts = vec![
+        ["oldest that is owed".to_owned(), oldest],
+        ["due now".to_owned(), grouped(stats.due)],
+        ["put off, tried later".to_owned(), grouped(stats.put_off)],
+        ["sent in the last hour".to_owned(), grouped(stats.sent_last_hour)],
+        ["sent in the last day".to_owned(), grouped(stats.sent_last_day)],
+    ];
+    let dead = stats.in_state(LetterState::Dead);
+    for (code, count) in &stats.dead_by_code {
+        let code =
+            code.map_or_else(|| "dead without a relay's code".to_owned(), |code| format!("dead with {code}"));
+        facts.push([code, grouped(*count)]);
+    }
+    let facts = table(&facts);
+    let looked_at = if dead > DEAD_LOOKED_AT as u64 {
+        format!("\n(codes of the last {} dead letters)", grouped(DEAD_LOOKED_AT as u64))
+    } else {
+        String::new()
+    };
+    format!("{states}\n\n{facts}{looked_at}")
+}
