@@ -38,10 +38,37 @@ pub struct Letterhead {
     pub confirm_lifetime: Duration,
 }
 
+/// What mails say, whoever they are from and however they leave.
+#[derive(Clone, Debug)]
+pub struct Wording {
+    /// The texts.
+    pub templates: Templates,
+    /// What links begin with, without a slash at its end (`%BASE_URL%`); empty where no template uses it.
+    pub link_base: String,
+    /// The application (`%APP_NAME%`).
+    pub app_name: String,
+    /// How long a reset link is good (`%EXPIRES_IN%`, also in the notice of a changed password).
+    pub reset_lifetime: Duration,
+    /// How long a confirmation link is good (`%EXPIRES_IN%`).
+    pub confirm_lifetime: Duration,
+}
+
+/// The texts of one mail. No `Debug`: they hold a token.
+#[derive(Clone)]
+pub struct Texts {
+    /// The subject, one line.
+    pub subject: String,
+    /// The text part, with `\n` as line end.
+    pub text: String,
+    /// The HTML part, with `\n` as line end.
+    pub html: String,
+}
+
 /// Composes mails.
 #[derive(Clone, Debug)]
 pub struct Composer {
-    letterhead: Arc<Letterhead>,
+    sender: Arc<Sender>,
+    wording: Arc<Wording>,
 }
 
 /// A mail, ready to be handed over. No `Debug`: it holds a token.
@@ -77,12 +104,15 @@ pub enum ComposeError {
 impl Composer {
     /// A composer of mails with that letterhead.
     pub fn new(letterhead: Letterhead) -> Self {
-        Self { letterhead: Arc::new(letterhead) }
+        let Letterhead { sender, templates, link_base, app_name, reset_lifetime, confirm_lifetime } =
+            letterhead;
+        let wording = Wording { templates, link_base, app_name, reset_lifetime, confirm_lifetime };
+        Self { sender: Arc::new(sender), wording: Arc::new(wording) }
     }
 
     /// Whom the mails are from.
     pub fn sender(&self) -> &Sender {
-        &self.letterhead.sender
+        &self.sender
     }
 
     /// Composes the mail of a parcel.
@@ -93,37 +123,55 @@ impl Composer {
         if !parcel.to.as_str().is_ascii() {
             return Err(ComposeError::AddressNotAscii);
         }
-        let head = &*self.letterhead;
-        let (token, expires_in) = match (parcel.purpose, &parcel.token) {
-            (Purpose::Reset, Some(token)) => (token.expose(), head.reset_lifetime),
-            (Purpose::Confirm, Some(token)) => (token.expose(), head.confirm_lifetime),
-            (Purpose::PasswordChanged, _) => (Zeroizing::default(), head.reset_lifetime),
-            (Purpose::Reset | Purpose::Confirm, None) => return Err(ComposeError::NoToken),
-        };
-        let values = Values {
-            token: &token,
-            base_url: &head.link_base,
-            ip: parcel.ip,
-            email: &parcel.to,
-            app_name: &head.app_name,
-            expires_in,
-            agent: parcel.agent.as_ref(),
-        };
-        let template = head.templates.of(parcel.purpose);
-        let subject = template.subject.render(&values);
-        let text = template.text.render(&values);
-        let html = template.html.render(&values);
-        let id = message_id(parcel.letter, head.sender.envelope().domain());
+        let Texts { subject, text, html } = self.wording.texts(parcel)?;
+        let id = message_id(parcel.letter, self.sender.envelope().domain());
         let mut raw = Vec::new();
-        message(&head.sender, parcel, &id, &subject, &text, &html).serialize(&mut raw);
+        message(&self.sender, parcel, &id, &subject, &text, &html).serialize(&mut raw);
         Ok(Composed {
             message_id: format!("<{id}>"),
-            envelope_from: head.sender.envelope().address().to_owned(),
+            envelope_from: self.sender.envelope().address().to_owned(),
             envelope_to: parcel.to.as_str().to_owned(),
             subject,
             text,
             html,
             raw: raw.into(),
+        })
+    }
+}
+
+impl Wording {
+    /// How long the link of a mail is good; for the notice of a changed password, one that is asked for then.
+    pub fn lifetime(&self, purpose: Purpose) -> Duration {
+        match purpose {
+            Purpose::Confirm => self.confirm_lifetime,
+            Purpose::Reset | Purpose::PasswordChanged => self.reset_lifetime,
+        }
+    }
+
+    /// Fills the texts in. Equal parcels give equal texts.
+    ///
+    /// # Errors
+    /// [`ComposeError::NoToken`].
+    pub fn texts(&self, parcel: &Parcel) -> Result<Texts, ComposeError> {
+        let token = match (parcel.purpose, &parcel.token) {
+            (Purpose::Reset | Purpose::Confirm, Some(token)) => token.expose(),
+            (Purpose::Reset | Purpose::Confirm, None) => return Err(ComposeError::NoToken),
+            (Purpose::PasswordChanged, _) => Zeroizing::default(),
+        };
+        let values = Values {
+            token: &token,
+            base_url: &self.link_base,
+            ip: parcel.ip,
+            email: &parcel.to,
+            app_name: &self.app_name,
+            expires_in: self.lifetime(parcel.purpose),
+            agent: parcel.agent.as_ref(),
+        };
+        let template = self.templates.of(parcel.purpose);
+        Ok(Texts {
+            subject: template.subject.render(&values),
+            text: template.text.render(&values),
+            html: template.html.render(&values),
         })
     }
 }
