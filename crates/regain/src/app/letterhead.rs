@@ -1,21 +1,45 @@
-//! From the configuration to the composer of its mails.
+//! From the configuration to what its mails are made of.
 
-use crate::config::Config;
-use crate::mail::{Composer, Letterhead, TemplateMistake, Templates};
+use regain_smtp::{Sender, SenderError};
 
-/// The composer; `None` where no mail is configured.
+use crate::config::{Config, EmailHandlerConfig};
+use crate::mail::{Composer, Letterhead, Links, TemplateMistake, Templates};
+
+/// The texts in force; `None` where no mail is configured.
 ///
 /// A configuration that was read from a file has had its templates checked, each with its line; one that was made in
 /// Rust is checked here.
-pub(super) fn composer(config: &Config) -> Result<Option<Composer>, Vec<TemplateMistake>> {
-    let Some(email) = config.email() else { return Ok(None) };
-    let base = config.link_base();
-    Ok(Some(Composer::new(Letterhead {
-        sender: email.from.clone(),
-        templates: Templates::new(email.overrides(), base.is_some())?,
-        link_base: base.map(|base| base.as_str().to_owned()).unwrap_or_default(),
+pub(super) fn templates(config: &Config) -> Result<Option<Templates>, Vec<TemplateMistake>> {
+    let has_base = config.link_base().is_some();
+    config.email().map(|email| Templates::new(email.overrides(), has_base)).transpose()
+}
+
+/// What composes mails from that sender.
+pub(super) fn composer(config: &Config, templates: Templates, sender: Sender) -> Composer {
+    Composer::new(Letterhead {
+        sender,
+        templates,
+        link_base: link_base(config).unwrap_or_default(),
         app_name: config.app_name.clone(),
         reset_lifetime: config.reset_token_lifetime,
         confirm_lifetime: config.confirm_token_lifetime,
-    })))
+    })
+}
+
+/// Whom mails are from that go no further than the developer's mailbox.
+pub(super) fn sender_for_mailbox(email: &EmailHandlerConfig) -> Result<Sender, SenderError> {
+    email.from.clone().map_or_else(|| Sender::parse("no-reply@localhost"), Ok)
+}
+
+/// What links are like.
+pub(super) fn links(config: &Config) -> Links {
+    Links {
+        base: link_base(config),
+        reset_lifetime: config.reset_token_lifetime,
+        confirm_lifetime: config.confirm_token_lifetime,
+    }
+}
+
+fn link_base(config: &Config) -> Option<String> {
+    config.link_base().map(|base| base.as_str().to_owned())
 }

@@ -17,18 +17,21 @@ use regain_core::limits::Limiter;
 use regain_core::outbox::courier::Courier;
 use regain_core::outbox::relays::Relay;
 use regain_core::{Clock, HashCost, HashPool, OsRng, Rng, Service, Store, StoreError, SystemClock};
-use regain_smtp::{Deadlines, Pool, StartError as PoolError, TrustRoots};
+use regain_smtp::{Deadlines, Pool, SenderError, StartError as PoolError, TrustRoots};
 use regain_store::{DataLock, LockError, OpenError, Options, SqliteStore};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin_token::{self, AdminTokenError};
-use crate::config::Config;
+use crate::config::{Config, EmailHandlerConfig};
 use crate::courier::{CourierSettings, RunningCourier, Watch};
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, Site, SiteSettings};
 use crate::keys::{Keys, KeysError};
-use crate::mail::{Composer, Mailbox, MailboxMailer, SmtpMailer, TemplateMistake};
+use crate::mail::{
+    EmailHandler, HandlerDelivery, HandlerMailer, Mailbox, MailboxMailer, SmtpMailer, TemplateMistake,
+    Templates,
+};
 use health::AppHealth;
 
 /// How long what is under way may take once Regain is told to stop.
@@ -39,10 +42,20 @@ const QUEUE: usize = 250;
 
 /// Where mails go.
 pub enum Delivery {
-    /// To the relay that the configuration names. Without `emailHandlerConfig` there is no mail.
+    /// To the relays that the configuration names. Without `emailHandlerConfig` there is no mail.
     Relay,
+    /// To the application, whatever the configuration says: it needs no `emailHandlerConfig`, and of one only `baseUrl`
+    /// counts.
+    Handler(HandlerDelivery),
     /// Into a mailbox in memory, for development.
     Mailbox(Mailbox),
+}
+
+impl Delivery {
+    /// To the application's own handler, with the defaults of [`HandlerDelivery::new`].
+    pub fn handler(handler: impl EmailHandler) -> Self {
+        Self::Handler(HandlerDelivery::new(Arc::new(handler)))
+    }
 }
 
 /// Accounts with email confirmation and password reset, ready to be served.
@@ -99,6 +112,14 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// A configuration that was made in Rust has nobody to deliver to.
+    #[error(
+        "emailHandlerConfig names no relay: give one with a sender (EmailHandlerConfig::new), or deliver to an EmailHandler"
+    )]
+    NoRelay,
+    /// The developer's mailbox has no sender.
+    #[error(transparent)]
+    Sender(#[from] SenderError),
     /// The relay's settings can never work here.
     #[error(transparent)]
     Relay(#[from] PoolError),
@@ -127,7 +148,12 @@ impl Regain {
         delivery: Delivery,
         database: Options,
     ) -> Result<Self, StartError> {
-        let composer = letterhead::composer(config).map_err(StartError::Templates)?;
+        let templates = match delivery {
+            Delivery::Handler(_) => None,
+            Delivery::Relay | Delivery::Mailbox(_) => {
+                letterhead::templates(config).map_err(StartError::Templates)?
+            }
+        };
         let lock = DataLock::acquire(&config.data_path)?;
         let is_new = !database_path(config).exists();
         let store = Arc::new(SqliteStore::open(&database_path(config), database)?);
@@ -142,7 +168,7 @@ impl Regain {
         if config.write_admin_token_to_json {
             admin_token::ensure(&config.data_path, &keys.signing, &*store, &*rng, clock.now()).await?;
         }
-        let outlet = outlet(config, delivery, composer)?;
+        let outlet = outlet(config, delivery, templates)?;
         let policy =
             regain_core::Policy { mail: outlet.is_some(), key_mode: store.key_mode(), ..config.policy() };
         let service = Arc::new(Service {
@@ -247,26 +273,44 @@ impl Watch for StoreWatch {
 fn outlet(
     config: &Config,
     delivery: Delivery,
-    composer: Option<Composer>,
+    templates: Option<Templates>,
 ) -> Result<Option<Outlet>, StartError> {
-    let (Some(email), Some(composer)) = (config.email(), composer) else { return Ok(None) };
-    let outlet = match delivery {
-        Delivery::Mailbox(mailbox) => {
-            let mailer = Arc::new(MailboxMailer::new(composer, mailbox));
-            Outlet { relays: vec![Relay::new(mailer, 4)], pools: Vec::new() }
-        }
-        Delivery::Relay => {
-            let mut outlet = Outlet { relays: Vec::new(), pools: Vec::new() };
-            for relay in &email.relays {
-                let pool = Pool::start(relay.clone(), Deadlines::default(), TrustRoots::System)?;
-                let mailer = Arc::new(SmtpMailer::new(composer.clone(), pool.clone()));
-                outlet.relays.push(Relay::new(mailer, relay.max_connections()).with_queue(QUEUE));
-                outlet.pools.push(pool);
-            }
-            outlet
-        }
+    let (delivery, email, templates) = match (delivery, config.email(), templates) {
+        (Delivery::Handler(handler), ..) => return Ok(Some(handler_outlet(config, handler))),
+        (delivery, Some(email), Some(templates)) => (delivery, email, templates),
+        _ => return Ok(None),
     };
-    Ok(Some(outlet))
+    let Delivery::Mailbox(mailbox) = delivery else {
+        return relay_outlet(config, email, templates).map(Some);
+    };
+    let composer = letterhead::composer(config, templates, letterhead::sender_for_mailbox(email)?);
+    let mailer = Arc::new(MailboxMailer::new(composer, mailbox));
+    Ok(Some(Outlet { relays: vec![Relay::new(mailer, 4)], pools: Vec::new() }))
+}
+
+fn relay_outlet(
+    config: &Config,
+    email: &EmailHandlerConfig,
+    templates: Templates,
+) -> Result<Outlet, StartError> {
+    let Some(sender) = email.from.clone().filter(|_| !email.relays.is_empty()) else {
+        return Err(StartError::NoRelay);
+    };
+    let composer = letterhead::composer(config, templates, sender);
+    let mut outlet = Outlet { relays: Vec::new(), pools: Vec::new() };
+    for relay in &email.relays {
+        let pool = Pool::start(relay.clone(), Deadlines::default(), TrustRoots::System)?;
+        let mailer = Arc::new(SmtpMailer::new(composer.clone(), pool.clone()));
+        outlet.relays.push(Relay::new(mailer, relay.max_connections()).with_queue(QUEUE));
+        outlet.pools.push(pool);
+    }
+    Ok(outlet)
+}
+
+fn handler_outlet(config: &Config, handler: HandlerDelivery) -> Outlet {
+    let concurrency = handler.concurrency();
+    let mailer = Arc::new(HandlerMailer::new(handler, letterhead::links(config)));
+    Outlet { relays: vec![Relay::new(mailer, concurrency)], pools: Vec::new() }
 }
 
 fn site_settings(config: &Config) -> SiteSettings {

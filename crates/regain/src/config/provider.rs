@@ -14,14 +14,17 @@ pub struct PasswordAuthProvider {
 }
 
 /// How mail is sent and what it says.
-#[derive(Debug, Clone)]
+///
+/// The default has neither relay nor sender: enough for [`Delivery::Handler`](crate::Delivery::Handler).
+#[derive(Debug, Clone, Default)]
 pub struct EmailHandlerConfig {
     /// The value of `%BASE_URL%`; without it, `publicUrl` is.
     pub base_url: Option<BaseUrl>,
     /// The relays in order, from `connectionString`: the first takes the mail, the next ones while it is at fault.
+    /// Empty where an [`EmailHandler`](crate::mail::EmailHandler) takes it.
     pub relays: Vec<Settings>,
-    /// Whom the mails are from.
-    pub from: Sender,
+    /// Whom the mails are from. A relay needs it; an [`EmailHandler`](crate::mail::EmailHandler) decides for itself.
+    pub from: Option<Sender>,
     /// The mail with the link that resets a password.
     pub reset_action_config: ActionConfig,
     /// The mail with the link that confirms an address.
@@ -35,15 +38,7 @@ pub struct EmailHandlerConfig {
 impl EmailHandlerConfig {
     /// Mail by this relay and from this sender, all else as by default.
     pub fn new(relay: Settings, from: Sender) -> Self {
-        Self {
-            base_url: None,
-            relays: vec![relay],
-            from,
-            reset_action_config: ActionConfig::default(),
-            confirm_action_config: ActionConfig::default(),
-            changed_action_config: ActionConfig::default(),
-            allow_insecure_base_url: false,
-        }
+        Self { relays: vec![relay], from: Some(from), ..Self::default() }
     }
 
     /// The texts that are not the defaults, for [`Templates::new`](crate::mail::Templates::new).

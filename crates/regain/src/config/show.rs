@@ -60,7 +60,7 @@ fn handler(out: &mut Toml, email: &EmailHandlerConfig) {
         [relay] => out.text("connectionString", &relay.redacted()),
         relays => out.list("connectionString", relays.iter().map(Settings::redacted)),
     }
-    out.text("from", &sender(&email.from));
+    out.optional("from", email.from.as_ref().map(sender));
     out.plain("allowInsecureBaseUrl", email.allow_insecure_base_url);
     action(out, "resetActionConfig", &email.reset_action_config);
     action(out, "confirmActionConfig", &email.confirm_action_config);

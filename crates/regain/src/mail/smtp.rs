@@ -3,7 +3,7 @@
 //! This must not try again: when a letter is attempted next is decided in `regain-core`.
 
 mod fault;
-mod scrub;
+pub(super) mod scrub;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 
 mod administrators;
 mod app;
+mod email_handler;
 mod embed;
 mod relay_faults;
 mod strangers;

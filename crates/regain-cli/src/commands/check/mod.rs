@@ -93,7 +93,8 @@ impl Check {
         if let Some(email) = config.email() {
             // Loading refuses texts that break their rules.
             findings.push(Finding::ok("texts", "the mails can be composed"));
-            if email.from.mailboxes().iter().any(|mailbox| relay::is_example(mailbox.domain())) {
+            let mut senders = email.from.iter().flat_map(|from| from.mailboxes());
+            if senders.any(|mailbox| relay::is_example(mailbox.domain())) {
                 findings.push(Finding::note("sender", "from is still the example: write your own address"));
             }
         } else {

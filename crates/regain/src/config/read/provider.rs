@@ -97,7 +97,7 @@ fn handler(
     Some(EmailHandlerConfig {
         base_url,
         relays: relays?,
-        from: from?,
+        from: Some(from?),
         reset_action_config,
         confirm_action_config,
         changed_action_config,

@@ -41,7 +41,7 @@ fn a_variable_overrides_the_file() {
 fn a_variable_reaches_into_the_provider() {
     let from = "REGAIN_AUTH_PROVIDERS__0__EMAIL_HANDLER_CONFIG__FROM";
     let config = with(&[(from, "other@example.com")]).unwrap();
-    assert_eq!(config.email().unwrap().from.envelope().address(), "other@example.com");
+    assert_eq!(config.email().unwrap().from.as_ref().unwrap().envelope().address(), "other@example.com");
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn the_documented_smtp_parameters_work() {
         assert_eq!((email.relays[0].host(), email.relays[0].port()), ("smtp.example.com", 587));
         assert_eq!(email.relays[0].user(), Some("smtp_username"));
         assert_eq!(email.relays[0].expose_password(), Some("smtp_password"));
-        assert_eq!(email.from.envelope().address(), "foo@bar.com");
+        assert_eq!(email.from.as_ref().unwrap().envelope().address(), "foo@bar.com");
         assert_eq!(config.link_base().unwrap().as_str(), "http://localhost:9080");
     }
 }

@@ -24,7 +24,7 @@ fn the_documented_smtp_parameters_work_in_yaml() {
         let email = config.email().unwrap();
         assert_eq!(email.relays[0].host(), "smtp.example.com");
         assert_eq!(email.relays[0].expose_password(), Some("smtp_password"));
-        assert_eq!(email.from.envelope().address(), "foo@bar.com");
+        assert_eq!(email.from.as_ref().unwrap().envelope().address(), "foo@bar.com");
         assert_eq!(config.link_base().unwrap().as_str(), "http://localhost:9080");
     }
 }

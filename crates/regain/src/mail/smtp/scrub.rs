@@ -15,20 +15,20 @@ const ENCODED: usize = 40;
 const HIDDEN: &str = "[hidden]";
 
 /// Knows what to hide for one parcel. No `Debug`: it holds a token.
-pub(super) struct Scrubber {
+pub(in crate::mail) struct Scrubber {
     local_part: String,
     token: Option<Zeroizing<String>>,
 }
 
 impl Scrubber {
-    pub(super) fn of(parcel: &Parcel) -> Self {
+    pub(in crate::mail) fn of(parcel: &Parcel) -> Self {
         let address = parcel.to.as_str().to_lowercase();
         let local_part = address.rsplit_once('@').map_or("", |(local, _)| local).to_owned();
         Self { local_part, token: parcel.token.as_ref().map(|token| token.expose()) }
     }
 
     /// The text with every telling word hidden.
-    pub(super) fn scrub(&self, text: &str) -> String {
+    pub(in crate::mail) fn scrub(&self, text: &str) -> String {
         let words = text.split_whitespace().map(|word| if self.tells(word) { HIDDEN } else { word });
         let mut kept = String::new();
         for word in words {
