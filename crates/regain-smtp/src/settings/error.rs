@@ -31,8 +31,8 @@ pub enum SettingsError {
     HostInPath,
     /// Something that ends the authority too early.
     #[error(
-        "there is an `@` or a backslash behind the host: in user, password and option values write %40 for `@`, \
-         %2F for `/`, %3F for `?`, %23 for `#` and %5C for a backslash"
+        "there is an `@` behind the host: in user, password and option values write %40 for `@`, %2F for `/`, %3F for \
+         `?` and %23 for `#`"
     )]
     UnescapedLogin,
     /// The login is there but the host is not.

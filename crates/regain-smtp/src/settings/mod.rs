@@ -70,11 +70,11 @@ impl Settings {
         if rest.starts_with(['/', '\\']) {
             return Err(SettingsError::HostInPath);
         }
-        let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, tail) = rest.split_at(end);
         // A password with a raw `/`, `?` or `#` ends the authority early, so that its first half would be
         // taken for the port and its second half for an option.
-        if has_stray_at(tail) || tail.starts_with('\\') {
+        if has_stray_at(tail) {
             return Err(SettingsError::UnescapedLogin);
         }
         let Authority { host, port, login } = Authority::parse(authority)?;

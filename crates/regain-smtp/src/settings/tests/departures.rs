@@ -193,7 +193,7 @@ fn what_nodemailer_refuses_is_refused() {
     for url in REFUSED_BY_BOTH {
         refusal(url);
     }
-    for url in ["smtp://a..b", "smtp://a,b", "smtp://user:12?ss@h"] {
+    for url in ["smtp://a\\b", "smtp://u:p@a\\b", "smtp://a..b", "smtp://a,b", "smtp://user:12?ss@h"] {
         refusal(url);
     }
     refusal(&format!("smtp://{}", "a".repeat(LONGEST_URL)));

@@ -45,6 +45,7 @@ fn the_first_half_of_a_url_means_what_nodemailer_takes_it_for() {
         ("smtp://user:pa%zz%41@h", "h", 587, false, Some(("user", "pa%zz%41"))),
         ("smtp://user:pä%ss@h", "h", 587, false, Some(("user", "pä%ss"))),
         ("smtp://user:p%40ss%2Fw%3Fo%23rd@h", "h", 587, false, Some(("user", "p@ss/w?o#rd"))),
+        ("smtp://user:p\\s\"s^|{}@h", "h", 587, false, Some(("user", "p\\s\"s^|{}"))),
         ("smtp://user@h", "h", 587, false, Some(("user", ""))),
         ("smtp://:pass@h", "h", 587, false, Some(("", "pass"))),
         ("smtp://:@h", "h", 587, false, None),
