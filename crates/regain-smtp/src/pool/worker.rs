@@ -368,12 +368,12 @@ fn had_died(error: &SendError) -> bool {
 }
 
 /// Whether a message whose envelope went ahead may have failed for that alone: no answer, one that is no SMTP, a
-/// command that came at the wrong time (503), or a refusal of MAIL that ended the session.
+/// command that came at the wrong time (503) or not whole, or a refusal of MAIL that ended the session.
 fn may_be_for_going_ahead(error: &SendError, session: &Session) -> bool {
-    match error.reply() {
-        Some(reply) => {
-            error.is_farewell() || reply.code() == 503 || error.phase() == Phase::Mail && session.is_broken()
-        }
-        None => true,
+    let Some(reply) = error.reply() else { return true };
+    match reply.code() {
+        421 | 503 => true,
+        500..503 => error.phase() == Phase::Mail,
+        _ => error.phase() == Phase::Mail && session.is_broken(),
     }
 }

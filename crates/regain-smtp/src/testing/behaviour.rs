@@ -14,6 +14,12 @@ pub enum Behaviour {
     Silence,
     /// Closes the connection.
     Close,
+    /// Resets the connection: the client is not even told what was said before.
+    Reset,
+    /// Says this text over and over.
+    Endless(String),
+    /// Behaves well, but throws away what the client has sent ahead.
+    Forget,
     /// Says one byte of this text every so often, and then nothing more.
     Trickle(String, Duration),
     /// Waits, then behaves well.

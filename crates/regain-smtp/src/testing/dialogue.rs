@@ -6,18 +6,35 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::record::Open;
 use super::{Behaviour, Features, Received, ServerTls};
 use crate::Phase;
 use crate::session::hmac_md5;
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Makes the end of the connection a reset.
+    fn reset_at_the_end(&self) {}
+}
+
+impl Stream for DuplexStream {}
+
+impl Stream for TcpStream {
+    fn reset_at_the_end(&self) {
+        let _already_gone = self.set_zero_linger();
+    }
+}
+
+impl Stream for TlsStream<Box<dyn Stream>> {
+    fn reset_at_the_end(&self) {
+        self.get_ref().0.reset_at_the_end();
+    }
+}
 
 pub(super) struct Dialogue {
     open: Open,
@@ -248,6 +265,18 @@ impl Dialogue {
             Some(Behaviour::Reply(text)) => Ok(Some((text, false))),
             Some(Behaviour::ReplyAndClose(text)) => Ok(Some((text, true))),
             Some(Behaviour::Close) => Err(Over),
+            Some(Behaviour::Reset) => {
+                stream.reset_at_the_end();
+                Err(Over)
+            }
+            Some(Behaviour::Endless(text)) => loop {
+                stream.write_all(text.as_bytes()).await?;
+                stream.flush().await?;
+            },
+            Some(Behaviour::Forget) => {
+                self.received.clear();
+                Ok(None)
+            }
             Some(Behaviour::Silence) => self.listen_for_ever(stream).await,
             Some(Behaviour::Trickle(text, every)) => {
                 for byte in text.bytes() {
@@ -291,6 +320,8 @@ impl Dialogue {
     }
 
     async fn fill(&mut self, stream: &mut Box<dyn Stream>) -> Result<(), Over> {
+        // All that has come is read at once, for whoever wants to throw it away.
+        self.received.reserve(64 * 1024);
         let before = self.received.len();
         if stream.read_buf(&mut self.received).await? == 0 {
             return Err(Over);

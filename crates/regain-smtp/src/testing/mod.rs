@@ -10,9 +10,9 @@ mod record;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -24,9 +24,9 @@ use tokio_util::task::AbortOnDropHandle;
 pub use behaviour::Behaviour;
 pub use record::{Connection, Received};
 
-use crate::Phase;
+use crate::{Phase, TlsVersion};
 use dialogue::Dialogue;
-use record::State;
+use record::{Script, State};
 
 /// How long [`ScriptedServer::wait_for_messages`] waits before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,6 +50,10 @@ pub struct Features {
     pub tls: ServerTls,
     /// Names and addresses in its certificate.
     pub certificate_names: Vec<String>,
+    /// Whether its certificate has expired.
+    pub certificate_expired: bool,
+    /// The newest TLS that it speaks.
+    pub newest_tls: TlsVersion,
     /// Lines of the EHLO reply besides STARTTLS and AUTH.
     pub extensions: Vec<String>,
     /// The mechanisms of its AUTH line; none, no line.
@@ -64,6 +68,8 @@ impl Default for Features {
         Self {
             tls: ServerTls::None,
             certificate_names: vec!["localhost".into(), "127.0.0.1".into(), "::1".into()],
+            certificate_expired: false,
+            newest_tls: TlsVersion::Tls13,
             extensions: vec!["PIPELINING".into(), "SIZE 10000000".into(), "8BITMIME".into()],
             mechanisms: Vec::new(),
             login: None,
@@ -102,7 +108,7 @@ impl ScriptedServer {
 
     /// A server with these features.
     pub async fn with(features: Features) -> Self {
-        let (acceptor, certificate_pem) = certificate(&features.certificate_names);
+        let (acceptor, certificate_pem) = certificate(&features);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free loopback port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let features = Arc::new(features);
@@ -129,12 +135,17 @@ impl ScriptedServer {
 
     /// From now on behaves so at this phase, on open connections too.
     pub fn on(&self, phase: Phase, behaviour: Behaviour) {
-        self.state.set(phase, None, behaviour);
+        self.state.set(phase, Script { skip: 0, times: None, behaviour });
     }
 
     /// Behaves so the next `times` times it comes to this phase.
     pub fn on_next(&self, times: usize, phase: Phase, behaviour: Behaviour) {
-        self.state.set(phase, Some(times), behaviour);
+        self.state.set(phase, Script { skip: 0, times: Some(times), behaviour });
+    }
+
+    /// Behaves well the next `skip` times it comes to this phase, and then once so.
+    pub fn on_after(&self, skip: usize, phase: Phase, behaviour: Behaviour) {
+        self.state.set(phase, Script { skip, times: Some(1), behaviour });
     }
 
     /// Behaves well again, at every phase.
@@ -161,7 +172,18 @@ impl ScriptedServer {
     /// Waits until the server has come to this phase `count` times; panics when that takes too long. With
     /// [`Behaviour::Silence`] this is how a test knows that the client hangs there.
     pub async fn wait_for_phase(&self, phase: Phase, count: usize) {
-        self.wait_until("phase", |server| server.state.visits(phase) >= count).await;
+        self.wait_until("phase", |server| server.state.visits(phase).len() >= count).await;
+    }
+
+    /// When it came to this phase, each time.
+    pub fn times(&self, phase: Phase) -> Vec<Instant> {
+        self.state.visits(phase)
+    }
+
+    /// Waits until this much holds of one connection's bytes, as text; panics when that takes too long.
+    pub async fn wait_for_text(&self, connection: usize, holds: impl Fn(&str) -> bool) {
+        let text = |server: &Self| server.state.text(connection);
+        self.wait_until("what a client says", |server| text(server).is_some_and(|text| holds(&text))).await;
     }
 
     /// Waits until no connection is open; panics when that takes too long.
@@ -200,24 +222,36 @@ impl ScriptedServer {
     }
 }
 
-fn certificate(names: &[String]) -> (TlsAcceptor, String) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(names).expect("a certificate for these names");
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
+fn certificate(features: &Features) -> (TlsAcceptor, String) {
+    let mut parameters =
+        CertificateParams::new(features.certificate_names.clone()).expect("names for a certificate");
+    if features.certificate_expired {
+        parameters.not_before = date_time_ymd(1999, 1, 1);
+        parameters.not_after = date_time_ymd(2000, 1, 1);
+    }
+    let pair = KeyPair::generate().expect("a key");
+    let certificate = parameters.self_signed(&pair).expect("a certificate");
+    let versions = match features.newest_tls {
+        TlsVersion::Tls12 => &[&rustls::version::TLS12][..],
+        TlsVersion::Tls13 => rustls::ALL_VERSIONS,
+    };
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("the provider's default versions")
+        .with_protocol_versions(versions)
+        .expect("versions that the provider has")
         .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pair.serialize_der())),
+        )
         .expect("a certificate with its own key");
-    (TlsAcceptor::from(Arc::new(config)), cert.pem())
+    (TlsAcceptor::from(Arc::new(config)), certificate.pem())
 }
 
 async fn listen(listener: TcpListener, acceptor: TlsAcceptor, features: Arc<Features>, state: Arc<State>) {
     let mut dialogues = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
+    while let Ok((stream, peer)) = listener.accept().await {
         while dialogues.try_join_next().is_some() {}
-        let open = State::open(&state);
+        let open = State::open(&state, peer);
         dialogues.spawn(Dialogue::new(open, acceptor.clone(), Arc::clone(&features)).run(stream));
     }
 }

@@ -1,7 +1,9 @@
 //! Owns what a scripted server remembers and what it was told to do. It must not do I/O.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -36,8 +38,10 @@ impl Received {
 }
 
 /// What came in over one connection.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
+    /// Where it came from.
+    pub peer: SocketAddr,
     /// Bytes in clear text.
     pub clear: Vec<u8>,
     /// Bytes under TLS, decrypted.
@@ -59,12 +63,19 @@ pub(super) struct State {
 
 #[derive(Default)]
 struct Inner {
-    behaviours: HashMap<Phase, (Option<usize>, Behaviour)>,
-    visits: HashMap<Phase, usize>,
+    scripts: HashMap<Phase, Script>,
+    visits: HashMap<Phase, Vec<Instant>>,
     received: Vec<Received>,
     connections: Vec<Connection>,
     open: usize,
     most_open: usize,
+}
+
+/// What to do at a phase: nothing of note the first times, then this, so often or for ever.
+pub(super) struct Script {
+    pub(super) skip: usize,
+    pub(super) times: Option<usize>,
+    pub(super) behaviour: Behaviour,
 }
 
 /// One connection's part in the record; it counts as open until this is dropped.
@@ -74,9 +85,9 @@ pub(super) struct Open {
 }
 
 impl State {
-    pub(super) fn open(state: &Arc<Self>) -> Open {
+    pub(super) fn open(state: &Arc<Self>, peer: SocketAddr) -> Open {
         let number = state.change(|inner| {
-            inner.connections.push(Connection::default());
+            inner.connections.push(Connection { peer, clear: Vec::new(), encrypted: Vec::new() });
             inner.open += 1;
             inner.most_open = inner.most_open.max(inner.open);
             inner.connections.len() - 1
@@ -84,12 +95,12 @@ impl State {
         Open { state: Arc::clone(state), number }
     }
 
-    pub(super) fn set(&self, phase: Phase, times: Option<usize>, behaviour: Behaviour) {
-        self.change(|inner| inner.behaviours.insert(phase, (times, behaviour)));
+    pub(super) fn set(&self, phase: Phase, script: Script) {
+        self.change(|inner| inner.scripts.insert(phase, script));
     }
 
     pub(super) fn clear(&self) {
-        self.change(|inner| inner.behaviours.clear());
+        self.change(|inner| inner.scripts.clear());
     }
 
     pub(super) fn received(&self) -> Vec<Received> {
@@ -100,8 +111,12 @@ impl State {
         self.lock().connections.clone()
     }
 
-    pub(super) fn visits(&self, phase: Phase) -> usize {
-        self.lock().visits.get(&phase).copied().unwrap_or(0)
+    pub(super) fn text(&self, connection: usize) -> Option<String> {
+        self.lock().connections.get(connection).map(Connection::text)
+    }
+
+    pub(super) fn visits(&self, phase: Phase) -> Vec<Instant> {
+        self.lock().visits.get(&phase).cloned().unwrap_or_default()
     }
 
     pub(super) fn open_connections(&self) -> usize {
@@ -131,12 +146,16 @@ impl Open {
     /// Notes that the dialogue has come to a phase; what to do there, if not the ordinary.
     pub(super) fn visit(&self, phase: Phase) -> Option<Behaviour> {
         self.state.change(|inner| {
-            *inner.visits.entry(phase).or_default() += 1;
-            let (times, behaviour) = inner.behaviours.get_mut(&phase)?;
-            let behaviour = behaviour.clone();
-            match times {
+            inner.visits.entry(phase).or_default().push(Instant::now());
+            let script = inner.scripts.get_mut(&phase)?;
+            if script.skip > 0 {
+                script.skip -= 1;
+                return None;
+            }
+            let behaviour = script.behaviour.clone();
+            match &mut script.times {
                 Some(left) if *left > 1 => *left -= 1,
-                Some(_) => drop(inner.behaviours.remove(&phase)),
+                Some(_) => drop(inner.scripts.remove(&phase)),
                 None => {}
             }
             Some(behaviour)
