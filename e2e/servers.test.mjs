@@ -23,18 +23,18 @@ const WAYS = {
   'by STARTTLS after AUTH PLAIN': { tls: 'starttls', login: 'PLAIN' },
   'by STARTTLS after AUTH PLAIN, without PIPELINING': { tls: 'starttls', login: 'PLAIN', pipelining: false },
   'by STARTTLS after AUTH LOGIN, without PIPELINING': { tls: 'starttls', login: 'LOGIN', pipelining: false },
+  'by STARTTLS after AUTH CRAM-MD5': { tls: 'starttls', login: 'CRAM-MD5' },
+  'by STARTTLS after AUTH XOAUTH2': { tls: 'starttls', login: 'XOAUTH2' },
   'by smtps after AUTH LOGIN': { tls: 'smtps', login: 'LOGIN' },
   'by smtps after AUTH PLAIN, without PIPELINING': { tls: 'smtps', login: 'PLAIN', pipelining: false },
 };
 
-const ALL = Object.keys(WAYS);
-const WITHOUT_PIPELINING = ALL.filter((way) => WAYS[way].pipelining === false);
-
+/** Each server with the test for what it cannot be made to offer. */
 const MATRIX = [
-  { name: 'Postfix', server: PostfixRelay, ways: ALL },
-  { name: 'Exim', server: Exim, ways: ALL },
-  { name: 'smtp-server', server: SmtpServer, ways: ALL },
-  { name: 'aiosmtpd', server: Aiosmtpd, ways: WITHOUT_PIPELINING },
+  { name: 'Postfix', server: PostfixRelay, lacks: ({ login }) => login === 'XOAUTH2' },
+  { name: 'Exim', server: Exim, lacks: ({ login }) => login === 'XOAUTH2' },
+  { name: 'smtp-server', server: SmtpServer, lacks: () => false },
+  { name: 'aiosmtpd', server: Aiosmtpd, lacks: ({ pipelining }) => pipelining !== false },
 ];
 
 /** Account and sender, and how their domains are written where only ASCII may stand. */
@@ -126,7 +126,9 @@ async function takesBothMails(t, Server, offer) {
 }
 
 describe('servers', { concurrency: 4 }, () => {
-  for (const { name, server, ways } of MATRIX) {
-    for (const way of ways) test(`${name} takes mail ${way}`, (t) => takesBothMails(t, server, WAYS[way]));
+  for (const { name, server, lacks } of MATRIX) {
+    for (const [way, offer] of Object.entries(WAYS)) {
+      if (!lacks(offer)) test(`${name} takes mail ${way}`, (t) => takesBothMails(t, server, offer));
+    }
   }
 });

@@ -27,7 +27,7 @@ export class Exim {
     child.stderr.on('data', (bytes) => (complaints += bytes));
     const ended = new Promise((resolve, reject) => {
       child.once('error', reject);
-      child.once('close', resolve);
+      child.once('exit', resolve);
     });
     ended.catch(() => {}); // That it does not answer is noticed below.
     t.after(() => {

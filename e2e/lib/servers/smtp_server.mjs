@@ -39,6 +39,8 @@ export class SmtpServer {
       hideSize,
       rejectOversized: true,
       disableReverseLookup: true,
+      // A kept connection is cut, not waited for.
+      closeTimeout: 1,
       authMethods: login ? [login] : [],
       disabledCommands: [...(login ? [] : ['AUTH']), ...(tls === 'starttls' ? [] : ['STARTTLS'])],
       authOptional: !login,
