@@ -5,7 +5,7 @@
 //! | any but the final dot, 421 | relay | |
 //! | name, connect, greeting, EHLO, STARTTLS, TLS, AUTH | relay | relay |
 //! | MAIL | relay; never for SIZE (552, x.3.4, 5.2.3) and SMTPUTF8 (5.6.7) | relay |
-//! | RCPT | later; by policy for 530 and 5.7.x, greylisted for 45x; other 5xx never | later |
+//! | RCPT | later; by policy for 530, 5.7.x and relaying denied, greylisted for 45x; other 5xx never | later |
 //! | DATA | relay | later |
 //! | final dot | later, also 421; greylisted for 45x; 5xx never | later, perhaps it was taken |
 //!
@@ -31,6 +31,11 @@ pub(super) enum Fault {
 
 pub(super) fn fault(phase: Phase, cause: &Cause) -> Fault {
     match cause {
+        Cause::Refused(reply)
+            if phase == Phase::Rcpt && denies_relaying(reply.code(), reply.enhanced(), reply.text()) =>
+        {
+            Fault::Later(LaterKind::Policy)
+        }
         Cause::Refused(reply) => refused(phase, reply.code(), reply.enhanced()),
         Cause::InvalidEnvelope(_) if phase == Phase::Mail => Fault::Relay { permanent: true },
         Cause::InvalidEnvelope(_) | Cause::Unsupported(_) | Cause::TooLarge { .. } => Fault::Never,
@@ -79,6 +84,20 @@ fn refused(phase: Phase, code: u16, enhanced: Option<EnhancedCode>) -> Fault {
         | Phase::Auth
         | Phase::Data => relay,
     }
+}
+
+/// Whether a refused recipient is one that the relay does not relay to for us, which says nothing about the recipient.
+/// Servers say so in words alone: Exim with a bare 550, Postfix with 454 4.7.1, the code of its greylisting. What has an
+/// `@` is passed over, since it is the recipient's address, which may hold any word.
+fn denies_relaying(code: u16, enhanced: Option<EnhancedCode>, text: &str) -> bool {
+    if code == 421 || enhanced.is_some_and(|code| code.subject != 7) {
+        return false;
+    }
+    let mut words = text
+        .split_whitespace()
+        .filter(|word| !word.contains('@'))
+        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
+    words.any(|word| ["relay", "relaying"].iter().any(|denied| word.eq_ignore_ascii_case(denied)))
 }
 
 fn by_class(code: u16) -> Fault {
@@ -167,6 +186,31 @@ mod tests {
             (501, "5.1.3", Fault::Never),
         ] {
             assert_eq!(said(Phase::Rcpt, code, enhanced), fault, "{code} {enhanced}");
+        }
+    }
+
+    #[test]
+    fn relaying_denied_is_known_by_its_words() {
+        let security = |class| Some(EnhancedCode { class, subject: 7, detail: 1 });
+        let no_such_user = Some(EnhancedCode { class: 5, subject: 1, detail: 1 });
+        for (code, enhanced, text) in [
+            (550, None, "relay not permitted"),
+            (513, None, "Relaying denied."),
+            (454, security(4), "<ann@example.org>: Relay access denied"),
+            (554, security(5), "<ann@example.org>: Relay access denied"),
+            (550, None, "We do not relay: log in first"),
+        ] {
+            assert!(denies_relaying(code, enhanced, text), "{code} {text}");
+        }
+        for (code, enhanced, text) in [
+            (421, None, "no relaying today"),
+            (550, None, "no such user"),
+            (550, no_such_user, "User unknown in relay recipient table"),
+            (450, security(4), "<ann@relay>: Recipient address rejected: Greylisted"),
+            (550, None, "mx1.relay.example: mailbox unavailable"),
+            (550, None, ""),
+        ] {
+            assert!(!denies_relaying(code, enhanced, text), "{code} {text}");
         }
     }
 
