@@ -378,8 +378,8 @@ pub struct ClaimOrder {
     pub claim: ClaimId,
     /// At most so many.
     pub limit: usize,
-    /// Where more are due than `limit`, so many of them are those that came due last: somebody waits for these now,
-    /// while the others have waited already.
+    /// Where more are due than `limit`, so many of them are those that were posted last, as far as they are among the
+    /// newest thousand: somebody waits for these now, while the others have waited already.
     pub newest: usize,
     /// Until when they are held.
     pub lease: Timestamp,

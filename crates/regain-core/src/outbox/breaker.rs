@@ -102,19 +102,12 @@ impl Breaker {
         now: Timestamp,
         rng: &dyn Rng,
     ) -> Result<(), NoRandomness> {
-        if matches!(self.admission(now), Admission::Rest(_)) {
-            return Ok(());
-        }
-        self.faults += 1;
         let (first, longest) = if permanent { (5_000, 300_000) } else { (1_000, 60_000) };
-        let wait = (first << (self.faults - 1).min(16)).min(longest);
-        let wait = wait - rng::up_to(rng, wait / 4)?;
-        self.rest_until = Some(now + Duration::from_millis(wait));
-        self.reason = Some(reason.to_owned());
-        Ok(())
+        self.rest(reason, first, longest, now, rng)
     }
 
-    /// It refused a recipient of `domain` by policy. After three domains in a row with no acceptance between, it rests.
+    /// It refused a recipient of `domain` by policy. After three domains in a row with no acceptance between, it rests, for
+    /// 15 s at most.
     ///
     /// # Errors
     /// When there is no randomness.
@@ -130,8 +123,28 @@ impl Breaker {
         }
         if self.refused_domains.len() >= POLICY_REFUSALS {
             // Perhaps it refuses these domains alone: the next probe is to another, and soon.
-            self.failed(reason, false, now, rng)?;
+            self.rest(reason, 1_000, 15_000, now, rng)?;
         }
+        Ok(())
+    }
+
+    /// Rests for `first` milliseconds, doubled with each fault in a row up to `longest`.
+    fn rest(
+        &mut self,
+        reason: &str,
+        first: u64,
+        longest: u64,
+        now: Timestamp,
+        rng: &dyn Rng,
+    ) -> Result<(), NoRandomness> {
+        if matches!(self.admission(now), Admission::Rest(_)) {
+            return Ok(());
+        }
+        self.faults += 1;
+        let wait = (first << (self.faults - 1).min(16)).min(longest);
+        let wait = wait - rng::up_to(rng, wait / 4)?;
+        self.rest_until = Some(now + Duration::from_millis(wait));
+        self.reason = Some(reason.to_owned());
         Ok(())
     }
 }

@@ -71,8 +71,8 @@ impl Courier {
         Self { service, relays: Relays::new(relays), tally: Tally::default(), takes_newest }
     }
 
-    /// Claims as many letters as the relays take now, up to `most`. Where letters wait, half of them are those that came
-    /// due last, so that nobody who asks now waits for a backlog. Unless `eager`, nothing where only a few could go.
+    /// Claims as many letters as the relays take now, up to `most`. Where letters wait, half of them are those that were
+    /// posted last, so that nobody who asks now waits for a backlog. Unless `eager`, nothing where only a few could go.
     ///
     /// # Errors
     /// When the store fails, or there is no randomness.
@@ -333,18 +333,21 @@ impl Courier {
     }
 }
 
-/// Gives each letter a route, and each probe a letter that can tell whether its relay works: one that had no part in its
-/// faults. Answers what is left without a route.
+/// Gives each letter a route, and each probe a letter that can tell whether its relay works: the newest that had no part
+/// in its faults. Answers what is left without a route.
 fn assign(routes: Vec<Route>, letters: Vec<ClaimedLetter>) -> (Vec<Assigned>, Vec<ClaimedLetter>) {
     let mut letters = VecDeque::from(letters);
     let mut assigned = Vec::with_capacity(routes.len().min(letters.len()));
     for route in routes {
         let is_good = |claimed: &ClaimedLetter| {
             let domain = claimed.account.address.as_ref().map_or("", Address::domain);
-            let is_good = |breaker: &mut Breaker| breaker.is_good_probe(claimed.letter.id, domain);
-            !route.is_probe() || route.breaker(None, is_good) == Some(true)
+            route.breaker(None, |breaker| breaker.is_good_probe(claimed.letter.id, domain)) == Some(true)
         };
-        let chosen = letters.iter().position(is_good).unwrap_or(0);
+        let newest = |letters: &VecDeque<ClaimedLetter>| {
+            let good = letters.iter().enumerate().filter(|(_, claimed)| is_good(claimed));
+            good.max_by_key(|(_, claimed)| claimed.letter.posted).map(|(place, _)| place)
+        };
+        let chosen = if route.is_probe() { newest(&letters).unwrap_or(0) } else { 0 };
         let Some(claimed) = letters.remove(chosen) else { break };
         assigned.push(Assigned { claimed, route });
     }

@@ -300,3 +300,30 @@ async fn the_budget_is_the_operators() {
     }
     assert_eq!(desk.mailer.accepted().len(), 4, "two in an hour");
 }
+
+#[tokio::test]
+async fn hundreds_of_refused_domains_delay_a_fresh_letter_by_seconds() {
+    let domains: Vec<&'static str> = (0..300).map(|i| &*format!("d{i}.org").leak()).collect();
+    let desk = desk();
+    let relay = Arc::new(Dislikes { refused_domains: domains.clone(), ..Dislikes::default() });
+    let courier = Courier::new(desk.service.clone(), vec![Relay::new(relay.clone(), 5)]);
+    for domain in domains {
+        desk.register(&format!("x@{domain}"), OLD).await.unwrap();
+    }
+    // Long enough for rests to be as long as they get.
+    for _ in 0..120 {
+        desk.advance(SECOND);
+        while courier.step(5).await.unwrap() > 0 {}
+    }
+    assert!(courier.relay_fault().is_some());
+    for i in 0..10 {
+        desk.register(&format!("a{i}@example.org"), OLD).await.unwrap();
+        let mut waited = Duration::ZERO;
+        while relay.accepted.lock().unwrap().len() <= i {
+            assert!(waited < SECOND * 20, "letter {i} waits for {waited:?}");
+            desk.advance(SECOND);
+            waited += SECOND;
+            while courier.step(5).await.unwrap() > 0 {}
+        }
+    }
+}

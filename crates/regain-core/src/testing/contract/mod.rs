@@ -78,6 +78,7 @@ macro_rules! store_contract {
             claims: a_letter_armed_with_another_key_is_replaced,
             claims: the_next_due_time_is_the_earliest_of_due_and_lease,
             queue: the_newest_letters_are_claimed_beside_the_oldest,
+            queue: an_old_letter_that_comes_due_again_is_not_among_the_newest,
             queue: the_mail_budget_holds_back_what_is_beyond_it,
             queue: what_the_budget_held_back_goes_once_the_hour_is_over,
             queue: a_share_of_the_mail_budget_is_for_resets,

@@ -43,6 +43,14 @@ pub async fn the_newest_letters_are_claimed_beside_the_oldest(store: Arc<dyn Sto
     assert_eq!(f.claim_by(order(10, 5)).await.letters.len(), 2, "there is no end of more");
 }
 
+pub async fn an_old_letter_that_comes_due_again_is_not_among_the_newest(store: Arc<dyn Store>) {
+    let f = with_letters(store, &[Purpose::Confirm; 4]).await;
+    let old = f.claim(1).await.remove(0);
+    assert!(f.settle(&old, later(f.now())).await);
+    let newest = f.claim_by(ClaimOrder { limit: 1, newest: 1, ..f.order() }).await.letters;
+    assert_eq!(names(&newest), ["a3@example.org"]);
+}
+
 pub async fn the_mail_budget_holds_back_what_is_beyond_it(store: Arc<dyn Store>) {
     let f = with_letters(store, &[Purpose::Reset; 7]).await;
     let budget = Some(MailBudget { per_hour: 4 });

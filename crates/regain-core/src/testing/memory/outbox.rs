@@ -131,6 +131,9 @@ impl State {
         let mut rows: VecDeque<&mut LetterRow> = rows.into();
         while batch.letters.len() < order.limit {
             let is_oldest = batch.letters.len() + order.newest < order.limit;
+            if !is_oldest {
+                rows.make_contiguous().sort_by_key(|r| (r.letter.posted, r.letter.id));
+            }
             let next = if is_oldest { rows.pop_front() } else { rows.pop_back() };
             let Some(row) = next else { break };
             match standing(&row.letter, accounts, now) {
