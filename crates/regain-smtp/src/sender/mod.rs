@@ -167,8 +167,14 @@ fn mailbox(entry: Vec<Token>) -> Result<Mailbox, SenderError> {
             return Err(SenderError::SeveralAddresses);
         }
     }
-    let Address { text, domain } = address::parse(&address.ok_or(SenderError::NoAddress)?)?;
-    Ok(Mailbox { name: if name.is_empty() { comment } else { name }, address: text, domain })
+    let written = address.ok_or(SenderError::NoAddress)?;
+    let Address { text, domain } = address::parse(&written)?;
+    let mut name = if name.is_empty() { comment } else { name };
+    // The address once more is no name: `noreply@example.com <noreply@example.com>`.
+    if name == written || name == text {
+        name.clear();
+    }
+    Ok(Mailbox { name, address: text, domain })
 }
 
 fn append(text: &mut String, word: &str) {

@@ -86,7 +86,8 @@ fn a_local_part_beyond_ascii_keeps_the_letters_of_its_domain_and_tells_that_it_n
 
 #[test]
 fn beside_brackets_nothing_else_is_the_address() {
-    means("noreply@example.com <noreply@example.com>", "noreply@example.com", "noreply@example.com");
+    means("noreply@example.com <noreply@example.com>", "", "noreply@example.com");
+    means("NoReply@Example.com <NoReply@Example.com>", "", "NoReply@example.com");
     means("x@evil <a@b.co> y@evil", "x@evil y@evil", "a@b.co");
     assert!(Sender::parse("a@b.co <no address>").is_err());
 }

@@ -28,6 +28,11 @@ impl Authority {
         };
         let host = match host {
             "" if userinfo.is_some() => return Err(SettingsError::HostMissing),
+            "" if port == Some("") => {
+                return Err(SettingsError::Host {
+                    reason: "nothing stands before the colon and nothing behind it",
+                });
+            }
             "" => None,
             host => Some(Host::parse(host)?),
         };

@@ -77,7 +77,15 @@ impl Host {
     }
 
     fn address(ip: IpAddr) -> Self {
-        Self::Address { ip, text: ip.to_string() }
+        let text = match ip {
+            // Rust alone would write the end in decimal.
+            IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => {
+                let [.., high, low] = v6.segments();
+                format!("::ffff:{high:x}:{low:x}")
+            }
+            other => other.to_string(),
+        };
+        Self::Address { ip, text }
     }
 }
 

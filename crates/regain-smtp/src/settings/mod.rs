@@ -67,7 +67,7 @@ impl Settings {
         let rest = rest.trim_end_matches(' ');
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         // With a third slash, or with only one, the host would count as a path and be lost.
-        if rest.starts_with(['/', '\\']) {
+        if rest.starts_with('/') || rest.starts_with('\\') && !rest.contains('@') {
             return Err(SettingsError::HostInPath);
         }
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());

@@ -39,6 +39,12 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
         .map(|(_, name)| name)
 }
 
+/// The names of all services.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    SERVICES.iter().map(|service| service.name)
+}
+
 /// What a name is looked up by: what stands behind its last `@`, of that the ASCII letters, digits, dots and
 /// hyphens, in lower case.
 fn key(name: &str) -> String {

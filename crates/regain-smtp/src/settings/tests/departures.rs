@@ -79,32 +79,32 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("U16", "smtp://h?service=true", "`service` names no known service"),
     ("U16", "smtp://h?service=164", "`service` names no known service"),
     ("U16", "smtp://h?service=", "`service` names no known service"),
-    ("-", "smtp://h?lmtp=true", "`lmtp` is not supported"),
-    ("-", "smtp://h?proxy=socks5://p", "`proxy` is not supported"),
-    ("-", "smtp://h?dkim=x", "`dkim` is not supported"),
-    ("-", "smtp://h?dkim.privateKey=x", "`dkim.privateKey` is not supported"),
-    ("-", "smtp://h?logger=true", "`logger` is not supported"),
-    ("-", "smtp://h?debug=true", "`debug` is not supported"),
-    ("-", "smtp://h?maxRequeues=5", "`maxRequeues` is not supported"),
-    ("-", "smtp://h?auth=x", "`auth` is not supported: write user:password@"),
-    ("-", "smtp://h?auth.user=x", "`auth.user` is not supported: write user:password@"),
-    ("-", "smtp://h?auth.type=OAuth2", "`auth.type` is not supported: write `authMethod`"),
-    ("-", "smtp://h?auth.accessToken=x", "`auth.accessToken` is not supported: write an access token"),
-    ("-", "smtp://h?tls=true", "`tls` is not supported"),
-    ("-", "smtp://h?tls.ciphers=x", "`tls.ciphers` is not supported"),
-    ("-", "smtp://h?tls.key=x", "`tls.key` is not supported"),
-    ("-", "smtp://h?tls.minVersion=TLSv1", "TLSv1.2 or TLSv1.3, older versions"),
-    ("-", "smtp://h?tls.minVersion=TLSv1.1", "TLSv1.2 or TLSv1.3, older versions"),
-    ("-", "smtp://h?tls.minVersion=1.2", "`tls.minVersion` takes"),
-    ("-", "smtp://h?TLS.servername=x", "did you mean `tls.servername`?"),
-    ("-", "smtp://h?tls.servername=", "`tls.servername` takes"),
-    ("-", "smtp://h?tls.servername=a+b", "`tls.servername` takes"),
-    ("-", "smtp://h?localAddress=eth0", "`localAddress` takes"),
-    ("-", "smtp://h?localAddress=", "`localAddress` takes"),
-    ("-", "smtp://h?zebra=1", "`zebra` is not known: remove it"),
-    ("-", "smtp://h?__proto__=1", "not known"),
-    ("-", "smtp://h?constructor=1", "`constructor` is not known"),
-    ("-", "smtp://h?=1", "not known"),
+    ("U18", "smtp://h?lmtp=true", "`lmtp` is not supported"),
+    ("U18", "smtp://h?proxy=socks5://p", "`proxy` is not supported"),
+    ("U18", "smtp://h?dkim=x", "`dkim` is not supported"),
+    ("U18", "smtp://h?dkim.privateKey=x", "`dkim.privateKey` is not supported"),
+    ("U18", "smtp://h?logger=true", "`logger` is not supported"),
+    ("U18", "smtp://h?debug=true", "`debug` is not supported"),
+    ("U18", "smtp://h?maxRequeues=5", "`maxRequeues` is not supported"),
+    ("U18", "smtp://h?auth=x", "`auth` is not supported: write user:password@"),
+    ("U18", "smtp://h?auth.user=x", "`auth.user` is not supported: write user:password@"),
+    ("U18", "smtp://h?auth.type=OAuth2", "`auth.type` is not supported: write `authMethod`"),
+    ("U18", "smtp://h?auth.accessToken=x", "`auth.accessToken` is not supported: write an access token"),
+    ("U18", "smtp://h?tls=true", "`tls` is not supported"),
+    ("U18", "smtp://h?tls.ciphers=x", "`tls.ciphers` is not supported"),
+    ("U18", "smtp://h?tls.key=x", "`tls.key` is not supported"),
+    ("U18", "smtp://h?tls.minVersion=TLSv1", "TLSv1.2 or TLSv1.3, older versions"),
+    ("U18", "smtp://h?tls.minVersion=TLSv1.1", "TLSv1.2 or TLSv1.3, older versions"),
+    ("U18", "smtp://h?tls.minVersion=1.2", "`tls.minVersion` takes"),
+    ("U18", "smtp://h?TLS.servername=x", "did you mean `tls.servername`?"),
+    ("U18", "smtp://h?tls.servername=", "`tls.servername` takes"),
+    ("U18", "smtp://h?tls.servername=a+b", "`tls.servername` takes"),
+    ("U18", "smtp://h?localAddress=eth0", "`localAddress` takes"),
+    ("U18", "smtp://h?localAddress=", "`localAddress` takes"),
+    ("U18", "smtp://h?zebra=1", "`zebra` is not known: remove it"),
+    ("U18", "smtp://h?__proto__=1", "not known"),
+    ("U18", "smtp://h?constructor=1", "`constructor` is not known"),
+    ("U18", "smtp://h?=1", "not known"),
 ];
 
 /// What has no clear reading for nodemailer 10.6 either.
@@ -118,6 +118,7 @@ const REFUSED_BY_BOTH: &[&str] = &[
     "smtp",
     "smtp://ho st",
     "smtp://ho%20st",
+    "smtp://:",
     "smtp://h:abc",
     "smtp://h:1:2",
     "smtp://::1",
@@ -142,6 +143,25 @@ fn every_departure_from_nodemailer_that_is_a_refusal_is_one() {
     for (row, url, told) in REFUSED {
         let refusal = refusal(url);
         assert!(refusal.contains(told), "{row}: {url:?}: {refusal}");
+    }
+}
+
+#[test]
+fn the_documentation_names_every_option_and_every_service() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/connection-strings.md");
+    let page = std::fs::read_to_string(page).expect("the page is there");
+    for option in query::SUPPORTED {
+        assert!(page.contains(&format!("`{option}`")), "{option}");
+    }
+    let (_, behind) = page.split_once("## Services").expect("a chapter");
+    let (chapter, _) = behind.split_once("##").expect("another one");
+    let listed: Vec<&str> = chapter.split(['\n', ',', ';', '.']).map(str::trim).collect();
+    for service in services::names() {
+        let named = listed.contains(&service) || service.contains('.') && chapter.contains(service);
+        assert!(named || listed.contains(&format!("and by region {service}").as_str()), "{service}");
+    }
+    for (row, ..) in REFUSED {
+        assert!(page.contains(&format!("\n| {row} |")), "{row}");
     }
 }
 
