@@ -39,6 +39,7 @@ impl Wire {
         bytes: &[u8],
         within: Duration,
     ) -> Result<Lines, SendError> {
+        self.nothing_unasked(phase)?;
         deadline(phase, self.end(within), async {
             self.write_all(bytes).await.map_err(|error| failed(phase, &error))?;
             self.read(phase).await
@@ -52,6 +53,7 @@ impl Wire {
         bytes: &[u8],
         within: Duration,
     ) -> Result<(), SendError> {
+        self.nothing_unasked(phase)?;
         deadline(phase, self.end(within), async {
             self.write_all(bytes).await.map_err(|error| failed(phase, &error))
         })
@@ -66,6 +68,7 @@ impl Wire {
         dot: usize,
         until: Instant,
     ) -> Result<(), SendError> {
+        self.nothing_unasked(Phase::Data)?;
         let mut written = 0;
         let phase = |written| if written < dot { Phase::Data } else { Phase::FinalDot };
         let outcome = timeout_at(until, async {
@@ -121,6 +124,14 @@ impl Wire {
     /// Hands the stream over for TLS to be laid on it.
     pub(super) fn into_stream(self) -> Box<dyn Transport> {
         self.stream
+    }
+
+    /// Words that are there before the next command would be taken for its reply.
+    fn nothing_unasked(&self, phase: Phase) -> Result<(), SendError> {
+        if self.has_surplus() {
+            return Err(SendError::new(phase, Cause::Protocol("it spoke unasked")));
+        }
+        Ok(())
     }
 
     async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -100,6 +100,49 @@ async fn what_is_no_smtp_is_named_so() {
 }
 
 #[tokio::test]
+async fn a_reply_without_end_is_cut_off() {
+    let megabytes = format!("{}250 at last", "250-go on\r\n".repeat(1_000_000));
+    for behaviour in [
+        Behaviour::Endless("220-welcome\r\n".into()),
+        Behaviour::Endless("250-".into()),
+        Behaviour::Reply(megabytes),
+    ] {
+        at_each_phase(behaviour, |phase, error| {
+            assert!(matches!(error.cause(), Cause::Protocol(_)), "{phase}: {error:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_speaks_unasked_is_left_before_its_words_are_taken_for_a_reply() {
+    for phase in [Phase::Greeting, Phase::Ehlo] {
+        let server = ScriptedServer::with(plain_features()).await;
+        server.on(phase, Behaviour::Endless("250 welcome\r\n220 welcome\r\n".into()));
+        if phase == Phase::Greeting {
+            server.on(phase, Behaviour::Endless("220 welcome\r\n".into()));
+        }
+        let error = send(&pool_at(&server, &server.url(), deadlines())).await.expect_err("it babbles");
+        assert_eq!(error.cause(), &Cause::Protocol("it spoke unasked"));
+        assert!(!server.connections()[0].text().contains("MAIL"));
+    }
+    let server = ScriptedServer::start().await;
+    server.on(Phase::Data, Behaviour::reply("354 go ahead\r\n250 taken already"));
+    let error = send(&pool(&server)).await.expect_err("it answers ahead");
+    assert_eq!((error.phase(), error.may_have_been_accepted()), (Phase::Data, false));
+    assert!(server.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_reset_connection_is_told_from_a_refusal() {
+    at_each_phase(Behaviour::Reset, |phase, error| {
+        assert_eq!((error.cause(), error.code()), (&Cause::Closed, "ECONNECTION"));
+        assert_eq!(error.may_have_been_accepted(), phase == Phase::FinalDot);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_refused_recipient_keeps_the_connection_even_if_data_is_taken() {
     for features in [Features::default(), plain_features()] {
         let server = ScriptedServer::with(features).await;

@@ -1,7 +1,7 @@
 //! TLS where it is required, and nothing in clear where it cannot be had.
 
 use regain_smtp::testing::{Behaviour, ServerTls};
-use regain_smtp::{Cause, Phase, StartError};
+use regain_smtp::{Cause, Phase, StartError, TlsVersion};
 
 use super::*;
 
@@ -104,6 +104,133 @@ async fn a_certificate_that_is_not_trusted_or_names_another_host_ends_the_sessio
         .expect("the name fits");
     send(&pool_at(&other, &url_of("tls.rejectUnauthorized=false"), deadlines())).await.expect("not checked");
     assert_eq!(other.messages().len(), 2);
+}
+
+#[tokio::test]
+async fn an_expired_certificate_ends_the_session() {
+    for (tls, scheme) in [(ServerTls::Immediate, "smtps"), (ServerTls::StartTls, "smtp")] {
+        let features = Features { certificate_expired: true, ..Features::tls(tls).with_login("u", "s3cr3t") };
+        let expired = ScriptedServer::with(features).await;
+        let error =
+            send(&pool_at(&expired, &url(&expired, scheme, ""), deadlines())).await.expect_err("expired");
+        assert_eq!((error.phase(), error.code(), error.permanent()), (Phase::Tls, "ESOCKET", false));
+        assert!(error.to_string().contains("expired"), "{error}");
+        nothing_was_given_away(&expired);
+        let careless = url(&expired, scheme, "tls.rejectUnauthorized=false");
+        send(&pool_at(&expired, &careless, deadlines())).await.expect("not checked");
+    }
+}
+
+#[tokio::test]
+async fn tls_minversion_is_the_oldest_that_is_spoken() {
+    let features = Features { newest_tls: TlsVersion::Tls12, ..Features::tls(ServerTls::Immediate) };
+    let old = ScriptedServer::with(features.with_login("u", "s3cr3t")).await;
+    for options in ["", "tls.minVersion=TLSv1.2"] {
+        send(&pool_at(&old, &url(&old, "smtps", options), deadlines())).await.expect("accepted");
+    }
+    let newer = url(&old, "smtps", "tls.minVersion=TLSv1.3");
+    let error = send(&pool_at(&old, &newer, deadlines())).await.expect_err("too old");
+    assert!(matches!((error.phase(), error.cause()), (Phase::Tls, Cause::Tls(_))), "{error:?}");
+    assert_eq!(old.messages().len(), 2);
+}
+
+/// OpenSSL with a TLS that nobody should speak any more; it ends when it is dropped.
+struct Outdated(std::process::Child);
+
+impl Drop for Outdated {
+    fn drop(&mut self) {
+        let _killed = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_speaks_only_tls_1_1_is_refused() {
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = Command::new("openssl")
+        .current_dir(folder.path())
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem"])
+        .args(["-subj", "/CN=localhost", "-days", "2"])
+        .stderr(Stdio::null())
+        .status()
+        .expect("openssl");
+    assert!(made.success());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    drop(listener);
+    let _outdated = Outdated(
+        Command::new("openssl")
+            .current_dir(folder.path())
+            .args(["s_server", "-quiet", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"])
+            .args(["-key", "key.pem", "-cert", "cert.pem", "-accept", &format!("127.0.0.1:{port}")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl"),
+    );
+    let url = format!("smtps://127.0.0.1:{port}?tls.rejectUnauthorized=false");
+    let pool = Pool::start(Settings::parse(&url).expect("valid"), deadlines(), TrustRoots::System);
+    let pool = pool.expect("usable");
+    let error = loop {
+        let error = send(&pool).await.expect_err("too old");
+        if error.phase() != Phase::Connect {
+            break error;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((error.phase(), error.code()), (Phase::Tls, "ESOCKET"), "{error:?}");
+}
+
+#[tokio::test]
+async fn tls_ca_is_trusted_and_nothing_else() {
+    let one = server(ServerTls::Immediate).await;
+    let another = server(ServerTls::Immediate).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, one.certificate_pem()).expect("written");
+    let text = one.certificate_pem().replace('+', "%2B").replace('\n', "%0A");
+    for ca in [text.as_str(), file.to_str().expect("UTF-8")] {
+        // The roots that are given besides are those of the other server.
+        let trusting =
+            |to: &ScriptedServer| pool_at(&another, &url(to, "smtps", &format!("tls.ca={ca}")), deadlines());
+        send(&trusting(&one)).await.expect("trusted");
+        assert_eq!(send(&trusting(&another)).await.expect_err("not trusted").phase(), Phase::Tls);
+    }
+    let settings = |path: &str| Settings::parse(&format!("smtps://localhost?tls.ca={path}")).expect("valid");
+    let started = |path: &str| Pool::start(settings(path), deadlines(), TrustRoots::System).err();
+    let missing = started(&format!("{}/none.pem", folder.path().display()));
+    assert_eq!(missing, Some(StartError::UnreadableRoots(std::io::ErrorKind::NotFound)));
+    std::fs::write(&file, "not PEM").expect("written");
+    assert_eq!(started(file.to_str().expect("UTF-8")), Some(StartError::InvalidRoots));
+}
+
+#[tokio::test]
+async fn opportunistic_tls_goes_on_after_a_refusal_but_not_with_a_login() {
+    let plain = |one: &ScriptedServer, login: &str| {
+        format!("smtp://{login}127.0.0.1:{}?opportunisticTLS=true", one.port())
+    };
+    for (reply, goes_on) in [("454 4.7.0 not now", true), ("502 no", true), ("421 4.3.2 closing", false)] {
+        let one = ScriptedServer::with(Features::tls(ServerTls::StartTls)).await;
+        one.on(Phase::StartTls, Behaviour::reply(reply));
+        let outcome = send(&pool_at(&one, &plain(&one, ""), deadlines())).await;
+        assert_eq!(outcome.is_ok(), goes_on, "{outcome:?}");
+        assert!(one.messages().iter().all(|message| !message.tls));
+        let error = send(&pool_at(&one, &plain(&one, "u:s3cr3t@"), deadlines())).await.expect_err("a login");
+        assert_eq!((error.phase(), error.code()), (Phase::StartTls, "ETLS"));
+        assert!(!one.connections()[1].text().contains("AUTH"));
+    }
+    // A handshake that fails is a failure, and where all is well TLS is used.
+    let one = server(ServerTls::StartTls).await;
+    let stranger = ScriptedServer::start().await;
+    let error =
+        send(&pool_at(&stranger, &plain(&one, "u:s3cr3t@"), deadlines())).await.expect_err("not trusted");
+    assert_eq!(error.phase(), Phase::Tls);
+    nothing_was_given_away(&one);
+    send(&pool_at(&one, &plain(&one, "u:s3cr3t@"), deadlines())).await.expect("accepted");
+    assert!(one.messages()[0].tls);
 }
 
 #[tokio::test]
