@@ -235,3 +235,43 @@ async fn ask_for_tls(wire: &mut Wire, relay: &Relay) -> Result<bool, SendError> 
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_login_in_clear_text_is_warned_of_once_and_without_the_login() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let url = "smtp://ada:s3cr3t@smtp.example.com?requireTLS=false&ignoreTLS=true";
+            let settings = Settings::parse(url).expect("valid");
+            let relay = Relay::new(settings, Deadlines::default(), &TrustRoots::System).expect("usable");
+            relay.warn_of_clear_login();
+            relay.warn_of_clear_login();
+        });
+        let written = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("UTF-8");
+        assert_eq!(written.matches("clear text").count(), 1, "{written}");
+        assert!(written.contains("WARN") && written.contains("smtp.example.com"), "{written}");
+        assert!(!written.contains("ada") && !written.contains("s3cr3t"), "{written}");
+    }
+}

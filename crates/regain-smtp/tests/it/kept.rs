@@ -88,6 +88,26 @@ async fn a_message_whose_body_has_left_is_never_sent_again_by_itself() {
 }
 
 #[tokio::test]
+async fn a_message_that_was_cut_off_before_its_final_dot_was_not_taken_and_counts_for_nothing() {
+    // Far more than the buffers of a connection hold, so that it cannot have left.
+    let large = message(&format!("{}\r\n", "x".repeat(990)).repeat(30_000));
+    let cut = Behaviour::reply_and_close("354 go ahead, and goodbye");
+    let server =
+        ScriptedServer::with(Features { extensions: vec!["PIPELINING".into()], ..Features::default() }).await;
+    server.on_next(1, Phase::Data, cut.clone());
+    let first = pool(&server).send(envelope(), Arc::clone(&large)).await.expect_err("cut off");
+    assert_eq!((first.phase(), first.may_have_been_accepted()), (Phase::Data, false));
+    assert_eq!((first.cause(), first.code()), (&Cause::Closed, "ECONNECTION"));
+
+    let kept = pool(&server);
+    send(&kept).await.expect("accepted");
+    server.on_next(1, Phase::Data, cut);
+    kept.send(envelope(), Arc::clone(&large)).await.expect("accepted over a new connection");
+    assert_eq!(server.received().len(), 2);
+    assert_eq!(server.messages()[1].data.len(), large.len());
+}
+
+#[tokio::test]
 async fn words_that_nobody_asked_for_are_not_taken_for_the_reply_to_the_next_message() {
     let server = ScriptedServer::start().await;
     let pool = pool(&server);
