@@ -11,10 +11,12 @@ import { onlyLink, parseMail, tokenOf } from './lib/mail.mjs';
 import { Installation } from './lib/regain.mjs';
 import { Aiosmtpd } from './lib/servers/aiosmtpd.mjs';
 import { Exim } from './lib/servers/exim.mjs';
+import { Greylist } from './lib/servers/greylist.mjs';
 import { urlOf, USER } from './lib/servers/offer.mjs';
 import { PostfixRelay } from './lib/servers/postfix.mjs';
 import { SmtpServer } from './lib/servers/smtp_server.mjs';
 import { Tap } from './lib/servers/tap.mjs';
+import { until } from './lib/wait.mjs';
 
 const WAYS = {
   'in the clear': { tls: 'none' },
@@ -52,11 +54,11 @@ const CONFIRMATION = {
 };
 
 /** A relay with that offer and an installation that delivers to it. In the clear a tap listens in. */
-async function start(t, Server, offer) {
-  const relay = await Server.start(t, offer);
+async function start(t, Server, offer, { password, settings } = {}) {
+  const relay = await Server.start(t, offer, settings);
   const tap = offer.tls === 'none' ? await Tap.start(t, relay.port) : undefined;
   const installation = await Installation.make(t, {
-    relay: urlOf(offer, tap?.port ?? relay.port),
+    relay: urlOf(offer, tap?.port ?? relay.port, password),
     mail: { from: FROM, confirmActionConfig: CONFIRMATION },
   });
   const server = await installation.serve({ env: offer.tls === 'none' ? {} : { SSL_CERT_FILE: relay.authorityFile } });
@@ -66,9 +68,20 @@ async function start(t, Server, offer) {
 /** Waits until the letter is `state` and answers what the operator is shown of it. */
 async function shown(installation, purpose, state) {
   const { id } = await installation.letter(purpose, state, (letter) => letter.state === state);
-  const { code, stdout, stderr } = await installation.run(['outbox', 'show', id, '--json', '--config', installation.file]);
+  return show(installation, id);
+}
+
+async function show(installation, id) {
+  const { code, stdout, stderr } = await installation.run(['outbox', 'show', id, '--json', '--reveal', '--config', installation.file]);
   assert.equal(code, 0, stderr);
   return JSON.parse(stdout);
+}
+
+/** Registers and waits for the verdict on the one mail: a letter that is `state` and says why. */
+async function refused({ client, installation }, name, state) {
+  assert.equal((await client.register(name, 'first password')).status, 200);
+  const { id } = await installation.letter('confirm', state, (letter) => letter.state === state && letter.lastError);
+  return show(installation, id);
 }
 
 /** What must be true of every mail that a server keeps; answers it parsed. */
@@ -125,10 +138,111 @@ async function takesBothMails(t, Server, offer) {
   if (tap) checkWire(tap, offer, 3);
 }
 
+/**
+ * Greylisting as people meet it: the one letter comes back after a minute and is taken, and nobody waits for it. It takes
+ * more than a minute, for which the others do not wait either.
+ */
+async function isGreylisted(t) {
+  const [grey, ...others] = ['ada', 'ben', 'cleo', 'dan'].map((person) => `${person}@users.test`);
+  const list = await Greylist.start(t, { applies: (recipient) => recipient === grey, ms: 30_000 });
+  const policy = [`check_policy_service inet:127.0.0.1:${list.port}`, 'permit_mynetworks', 'reject'];
+  const relay = await PostfixRelay.start(t, { tls: 'none' }, { smtpd_recipient_restrictions: policy.join(', ') });
+  const installation = await Installation.make(t, { relay: urlOf({ tls: 'none' }, relay.port) });
+  const { client } = await installation.serve();
+
+  const put = await refused({ client, installation }, grey, 'waiting');
+  assert.equal(put.attempts, 1);
+  assert.match(put.relayReply, /^450 4\.7\.1 .*Greylisted, come back later/);
+  assert.equal((await client.send('GET', '/health')).body.status, 'ok', 'the relay works');
+
+  for (const other of others) {
+    assert.equal((await client.register(other, 'first password')).status, 200);
+    await relay.mail(other);
+  }
+  assert.equal((await show(installation, put.id)).state, 'waiting', 'the others were not held up');
+
+  const raw = await relay.mail(grey, 1, 120_000);
+  const taken = await until('the letter to be sent', async () => {
+    const letter = await show(installation, put.id);
+    return letter.state === 'sent' && letter;
+  });
+  assert.equal(taken.attempts, 2);
+  assert.match(taken.relayReply, /^250 2\.0\.0 Ok: queued as/);
+  const [first, second, ...more] = list.triesOf(grey);
+  assert.deepEqual(more, []);
+  assert.ok(second - first >= 60_000, `came back after ${second - first} ms`);
+  assert.equal(onlyLink((await parseMail(raw)).text).split('?')[0], `${installation.url}/confirm-email`);
+}
+
 describe('servers', { concurrency: 4 }, () => {
+  test('Postfix that greylists gets the letter a minute later', isGreylisted);
+
   for (const { name, server, lacks } of MATRIX) {
     for (const [way, offer] of Object.entries(WAYS)) {
       if (!lacks(offer)) test(`${name} takes mail ${way}`, (t) => takesBothMails(t, server, offer));
     }
+  }
+
+  // All but Exim can be made to keep their limit to themselves. They then find out when they have the mail.
+  for (const { name, server } of MATRIX) {
+    test(`${name} is not sent a mail above the limit that it announces`, async (t) => {
+      const setting = await start(t, server, { tls: 'none', pipelining: false, size: 1_000 });
+      const letter = await refused(setting, NAME, 'dead');
+      assert.match(letter.lastError, /larger than the 1000 bytes/);
+      assert.equal(letter.relayReply, null);
+      assert.doesNotMatch(setting.tap.sent, /^(MAIL|DATA)/m);
+      assert.equal((await setting.client.send('GET', '/health')).body.status, 'ok');
+    });
+  }
+  for (const { name, server } of MATRIX.filter(({ server }) => server !== Exim)) {
+    test(`${name} refuses a mail above a limit that it keeps to itself`, async (t) => {
+      const setting = await start(t, server, { tls: 'none', pipelining: false, size: 1_000, hideSize: true });
+      const letter = await refused(setting, NAME, 'dead');
+      assert.match(letter.lastError, /handing over the message.* 552/);
+      assert.match(letter.relayReply, /^552\b/);
+      assert.equal((await setting.client.send('GET', '/health')).body.status, 'ok');
+    });
+  }
+
+  for (const { name, server } of MATRIX) {
+    test(`${name} that refuses the login is at fault, and the password is not told`, async (t) => {
+      const offer = { tls: 'starttls', login: 'PLAIN', pipelining: false };
+      const setting = await start(t, server, offer, { password: 'wr0ng-secret' });
+      const letter = await refused(setting, NAME, 'waiting');
+      assert.equal(letter.attempts, 0);
+      assert.match(letter.lastError, /AUTH.* 535/);
+      assert.doesNotMatch(JSON.stringify(letter), /wr0ng-secret/);
+      assert.equal((await setting.client.send('GET', '/health')).body.status, 'degraded');
+    });
+  }
+
+  for (const [name, server, reply] of [
+    ['Postfix', PostfixRelay, /^550 5\.1\.1 .*User unknown/],
+    ['Exim', Exim, /^550 .*Unrouteable address/],
+  ]) {
+    test(`${name} does not know the recipient, and is believed`, async (t) => {
+      const letter = await refused(await start(t, server, { tls: 'none' }), 'nobody@users.test', 'dead');
+      assert.match(letter.relayReply, reply);
+      assert.doesNotMatch(letter.relayReply + letter.lastError, /nobody@/);
+    });
+  }
+
+  for (const [name, server, settings, reply] of [
+    ['Postfix', PostfixRelay, {}, /^554 5\.7\.1 .*Relay access denied/],
+    ['Postfix as it comes', PostfixRelay, { smtpd_relay_restrictions: 'defer_unauth_destination' }, /^454 4\.7\.1 .*Relay access denied/],
+    ['Exim', Exim, undefined, /^550 relay not permitted/],
+  ]) {
+    test(`${name} that does not relay for us refuses nobody for good, and is paused`, async (t) => {
+      const setting = await start(t, server, { tls: 'none' }, { settings });
+      const { client, installation } = setting;
+      const letter = await refused(setting, 'ada@elsewhere.test', 'waiting');
+      assert.match(letter.relayReply, reply);
+      assert.equal(letter.attempts, 1);
+      for (const name of ['ben@nowhere.test', 'cleo@far-away.test']) {
+        assert.equal((await client.register(name, 'first password')).status, 200);
+      }
+      await until('the relay to be paused', async () => (await client.send('GET', '/health')).body.status === 'degraded');
+      assert.deepEqual([...new Set((await installation.letters()).map(({ state }) => state))], ['waiting']);
+    });
   }
 });

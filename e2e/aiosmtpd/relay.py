@@ -48,7 +48,8 @@ def authenticator(offer):
             offer["user"],
             offer["password"],
         )
-        return AuthResult(success=is_right, auth_data=data.login if is_right else None)
+        # Where it is not `handled`, aiosmtpd itself answers the client.
+        return AuthResult(success=is_right, handled=False, auth_data=data.login if is_right else None)
 
     return authenticate
 

@@ -56,8 +56,8 @@ export class Postfix {
   }
 
   /** Waits for mail number `count` of that mailbox and answers its bytes. */
-  mail(address, count) {
-    return mailOf(join(this.root, 'mail'), address, count);
+  mail(address, count, ms) {
+    return mailOf(join(this.root, 'mail'), address, count, ms);
   }
 
   /** What Postfix wrote into its log. */

@@ -119,10 +119,12 @@ acl_smtp_data = accept
 
 begin acl
 recipient:
-${tls === 'none' ? '' : '  deny !encrypted = *\n    message = TLS is required\n'}
-${login ? '  deny !authenticated = *\n    message = a login is required\n' : ''}
-  accept domains = ${DOMAINS.join(' : ')}
-  deny message = relay not permitted
+${tls === 'none' ? '' : '  require message = TLS is required\n    encrypted = *\n'}
+${login ? '  require message = a login is required\n    authenticated = *\n' : ''}
+  require message = relay not permitted
+    domains = ${DOMAINS.join(' : ')}
+  require verify = recipient
+  accept
 
 begin routers
 local:

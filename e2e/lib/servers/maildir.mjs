@@ -5,13 +5,13 @@ import { join } from 'node:path';
 
 import { until } from '../wait.mjs';
 
-/** Waits for mail number `count` of the Maildir for `address` under `root` and answers its bytes. */
-export async function mailOf(root, address, count = 1) {
+/** Waits up to `ms` for mail number `count` of the Maildir for `address` under `root` and answers its bytes. */
+export async function mailOf(root, address, count = 1, ms) {
   const directory = join(root, address, 'new');
   const names = await until(`mail number ${count} for ${address}`, async () => {
     const found = (await readdir(directory)).sort((a, b) => arrival(a) - arrival(b));
     return found.length >= count && found;
-  });
+  }, ms);
   return readFile(join(directory, names[count - 1]));
 }
 

@@ -18,9 +18,9 @@ export const PASSWORD = 's3cret: with @ and %';
 export const PEOPLE = ['ada', 'ben', 'cleo', 'dan'];
 export const DOMAINS = ['users.test', 'xn--bcher-kva.test'];
 
-/** The connection string for a relay with that offer. */
-export function urlOf(offer, port) {
-  const login = offer.login ? `${encodeURIComponent(USER)}:${encodeURIComponent(PASSWORD)}@` : '';
+/** The connection string for a relay with that offer, with the right password or another. */
+export function urlOf(offer, port, password = PASSWORD) {
+  const login = offer.login ? `${encodeURIComponent(USER)}:${encodeURIComponent(password)}@` : '';
   const { scheme, query } = {
     none: { scheme: 'smtp', query: '?ignoreTLS=true' },
     starttls: { scheme: 'smtp', query: '?requireTLS=true' },

@@ -4,9 +4,10 @@ import { Postfix } from '../postfix.mjs';
 import { DOMAINS, PEOPLE } from './offer.mjs';
 
 export class PostfixRelay {
-  static async start(t, offer) {
+  /** `settings` are parameters of main.cf, beyond what the offer asks for. */
+  static async start(t, offer, settings = {}) {
     const addresses = DOMAINS.flatMap((domain) => PEOPLE.map((person) => `${person}@${domain}`));
-    const postfix = await Postfix.start(t, addresses, { mechanisms: offer.login, settings: settingsFor(offer) });
+    const postfix = await Postfix.start(t, addresses, { mechanisms: offer.login, settings: { ...settingsFor(offer), ...settings } });
     return new PostfixRelay(postfix, offer);
   }
 
@@ -14,8 +15,8 @@ export class PostfixRelay {
     Object.assign(this, { postfix, port: offer.tls === 'smtps' ? postfix.tlsPort : postfix.port, authorityFile: postfix.authorityFile });
   }
 
-  mail(address, count) {
-    return this.postfix.mail(address, count);
+  mail(address, count, ms) {
+    return this.postfix.mail(address, count, ms);
   }
 
   /** As the mail's own Received line has it: it says `ESMTPSA` for TLS and a login. */
@@ -36,7 +37,7 @@ function settingsFor({ tls, login, pipelining = true, eightBit = true, size, hid
     ...(!login && {
       smtpd_sasl_auth_enable: 'no',
       mynetworks: '127.0.0.0/8',
-      smtpd_relay_restrictions: 'permit_mynetworks, reject',
+      smtpd_relay_restrictions: 'reject_unauth_destination',
       smtpd_recipient_restrictions: 'permit_mynetworks, reject',
     }),
   };

@@ -53,15 +53,18 @@ export class Tap {
   get messages() {
     return this.connections.flatMap((pieces) => {
       const messages = [];
-      let collecting = false;
+      let isCollecting = false;
       for (const { from, bytes } of pieces) {
         const text = bytes.toString('latin1');
         if (from === 'relay' && /(^|\n)354[ \r\n]/.test(text)) {
-          collecting = true;
+          isCollecting = true;
           messages.push('');
-        } else if (from === 'client' && collecting) {
-          messages[messages.length - 1] += text;
-          if (messages.at(-1).endsWith('\r\n.\r\n')) collecting = false;
+        } else if (from === 'client' && isCollecting) {
+          const soFar = messages.pop() + text;
+          // The next envelope may ride behind the dot.
+          const end = soFar.indexOf('\r\n.\r\n');
+          isCollecting = end < 0;
+          messages.push(isCollecting ? soFar : soFar.slice(0, end + 5));
         }
       }
       return messages;
