@@ -409,6 +409,8 @@ pub struct Closed {
     pub superseded: u64,
     /// The process crashed with it too often.
     pub crashed: u64,
+    /// Its row, or that of its account, cannot be read.
+    pub unreadable: u64,
     /// Past the deadline, and never attempted.
     pub expired_unattempted: u64,
     /// Past the deadline after faults of relays alone.
@@ -438,6 +440,7 @@ impl Closed {
         self.dropped
             + self.superseded
             + self.crashed
+            + self.unreadable
             + self.expired_unattempted
             + self.expired_by_relay
             + self.expired_put_off

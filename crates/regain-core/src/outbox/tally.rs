@@ -19,6 +19,7 @@ pub struct Tally {
     dropped: AtomicU64,
     superseded: AtomicU64,
     crashed: AtomicU64,
+    unreadable: AtomicU64,
     expired_unattempted: AtomicU64,
     expired_by_relay: AtomicU64,
     expired_put_off: AtomicU64,
@@ -59,6 +60,7 @@ impl Tally {
             dropped: self.dropped.load(Relaxed),
             superseded: self.superseded.load(Relaxed),
             crashed: self.crashed.load(Relaxed),
+            unreadable: self.unreadable.load(Relaxed),
             expired_unattempted: self.expired_unattempted.load(Relaxed),
             expired_by_relay: self.expired_by_relay.load(Relaxed),
             expired_put_off: self.expired_put_off.load(Relaxed),
@@ -77,12 +79,20 @@ impl Tally {
     }
 
     pub(super) fn claimed(&self, batch: &Batch) {
-        let Closed { dropped, superseded, crashed, expired_unattempted, expired_by_relay, expired_put_off } =
-            batch.closed;
+        let Closed {
+            dropped,
+            superseded,
+            crashed,
+            unreadable,
+            expired_unattempted,
+            expired_by_relay,
+            expired_put_off,
+        } = batch.closed;
         for (counter, more) in [
             (&self.dropped, dropped),
             (&self.superseded, superseded),
             (&self.crashed, crashed),
+            (&self.unreadable, unreadable),
             (&self.expired_unattempted, expired_unattempted),
             (&self.expired_by_relay, expired_by_relay),
             (&self.expired_put_off, expired_put_off),

@@ -29,7 +29,7 @@ pub(crate) const ACCOUNT_WIDTH: usize = 12;
 /// How many columns [`letter`] reads.
 pub(crate) const LETTER_WIDTH: usize = 18;
 
-/// Reads a letter, from the row's first column on.
+/// Reads a letter, from the row's first column on. A client's address that is none is left out: the mail can do without.
 pub(crate) fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
     let ip: Option<String> = row.get(4)?;
     let agent: Option<String> = row.get(5)?;
@@ -38,7 +38,7 @@ pub(crate) fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
         purpose: purpose(row, 1)?,
         name_key: NameKey::from_stored(row.get::<_, String>(2)?),
         account: row.get::<_, Option<String>>(3)?.map(AccountId::from_stored),
-        ip: ip.map(|ip| ip.parse().map_err(|_| unreadable(4))).transpose()?,
+        ip: ip.and_then(|ip| ip.parse().ok()),
         agent: agent.as_deref().and_then(UserAgent::parse),
         posted: time(row, 6)?,
         deadline: time(row, 7)?,

@@ -7,9 +7,10 @@ use regain_core::outbox::budget::{self, MailBudget};
 use regain_core::outbox::{backoff, crashes};
 use regain_core::store::{Batch, ClaimOrder};
 use regain_core::{Account, Letter, LetterId, LetterState, Purpose, Timestamp};
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
 use super::{close_letter, count};
+use crate::sqlite::error::words;
 use crate::sqlite::rows::{ACCOUNT_WIDTH, LETTER_WIDTH, account, account_columns, letter, letter_columns};
 
 /// No lease runs longer than this; one that does was given by a clock that was wrong.
@@ -75,15 +76,22 @@ impl Claiming<'_> {
             if page.is_empty() {
                 break;
             }
-            for (letter, standing) in page {
-                match standing {
-                    Standing::Ends(end, why) => {
+            for found in page {
+                match found {
+                    Found::Ends(letter, end, why) => {
                         close_letter(self.c, &letter.id, end, why, self.now)?;
                         self.batch.closed.count(&letter, end);
                         self.passed += 1;
                     }
-                    Standing::For(_) if self.batch.letters.len() == limit => break,
-                    Standing::For(account) => self.take(letter, *account)?,
+                    Found::For(..) if self.batch.letters.len() == limit => break,
+                    Found::For(letter, account) => self.take(*letter, *account)?,
+                    Found::OfUnknownPurpose(id) => self.hold(id)?,
+                    Found::Unreadable(id, why) => {
+                        tracing::error!(event = "letter_unreadable", letter.id = %id, why, "a letter cannot be read; it is closed as dead");
+                        close_letter(self.c, &id, LetterState::Dead, &why, self.now)?;
+                        self.batch.closed.unreadable += 1;
+                        self.passed += 1;
+                    }
                 }
             }
         }
@@ -119,8 +127,21 @@ impl Claiming<'_> {
         Ok(())
     }
 
+    /// Leaves a letter to a version that knows its purpose: it is looked at again now and then, whatever its deadline.
+    fn hold(&mut self, id: LetterId) -> rusqlite::Result<()> {
+        self.passed += 1;
+        self.c
+            .prepare_cached(
+                "UPDATE letters SET state = 'waiting', due = ?2, claim = NULL, lease = NULL,
+                        last_error = 'this version of Regain does not know its purpose'
+                 WHERE id = ?1",
+            )?
+            .execute((id.as_bytes(), (self.now + backoff::LONGEST).as_millis()))
+            .map(drop)
+    }
+
     /// The letters that may be claimed, each with what it comes to.
-    fn due(&self, statement: &str, limit: usize) -> rusqlite::Result<Vec<(Letter, Standing)>> {
+    fn due(&self, statement: &str, limit: usize) -> rusqlite::Result<Vec<Found>> {
         let mut statement = self.c.prepare_cached(statement)?;
         let parameters = (
             self.now.as_millis(),
@@ -131,16 +152,12 @@ impl Claiming<'_> {
             crashes::MOST,
         );
         let rows = statement.query_map(parameters, |row| {
-            let standing = match row.get::<_, Option<String>>(LETTER_WIDTH + ACCOUNT_WIDTH)?.as_deref() {
-                None => Standing::For(Box::new(account(row, LETTER_WIDTH)?)),
-                Some("expired") => Standing::Ends(LetterState::Expired, "its deadline has passed"),
-                Some("superseded") => {
-                    Standing::Ends(LetterState::Superseded, "the address is confirmed already")
-                }
-                Some("dead") => Standing::Ends(LetterState::Dead, crashes::REASON),
-                Some(_) => Standing::Ends(LetterState::Dropped, "there is no account to send it to"),
-            };
-            Ok((letter(row)?, standing))
+            let id = LetterId::from_bytes(row.get(0)?);
+            if Purpose::from_word(&row.get::<_, String>(1)?).is_none() {
+                return Ok(Found::OfUnknownPurpose(id));
+            }
+            // One row that is broken must not hold up all the others.
+            Ok(found(row).unwrap_or_else(|error| Found::Unreadable(id, words(&error))))
         })?;
         rows.collect()
     }
@@ -219,12 +236,30 @@ fn window_millis() -> i64 {
     i64::try_from(MailBudget::WINDOW.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// What a due letter comes to.
-enum Standing {
+/// A due letter, with what it comes to.
+enum Found {
     /// It is for this account.
-    For(Box<Account>),
+    For(Box<Letter>, Box<Account>),
     /// It ends so, because of this.
-    Ends(LetterState, &'static str),
+    Ends(Box<Letter>, LetterState, &'static str),
+    /// A later version posted it, or another program.
+    OfUnknownPurpose(LetterId),
+    /// It cannot be read, because of this.
+    Unreadable(LetterId, String),
+}
+
+/// What a row of [`OLDEST`] or [`NEWEST`] comes to.
+fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
+    let letter = Box::new(letter(row)?);
+    Ok(match row.get::<_, Option<String>>(LETTER_WIDTH + ACCOUNT_WIDTH)?.as_deref() {
+        None => Found::For(letter, Box::new(account(row, LETTER_WIDTH)?)),
+        Some("expired") => Found::Ends(letter, LetterState::Expired, "its deadline has passed"),
+        Some("superseded") => {
+            Found::Ends(letter, LetterState::Superseded, "the address is confirmed already")
+        }
+        Some("dead") => Found::Ends(letter, LetterState::Dead, crashes::REASON),
+        Some(_) => Found::Ends(letter, LetterState::Dropped, "there is no account to send it to"),
+    })
 }
 
 /// Of the letters that `$found` gives, their rows, their accounts and the ends that they come to. Parameters: now, the

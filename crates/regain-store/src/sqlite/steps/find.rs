@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::count;
+use crate::sqlite::error::words;
 use crate::sqlite::rows::{letter, letter_columns};
 
 /// An identity is made in the same moment as its letter is posted, or a moment before.
@@ -23,7 +24,7 @@ pub(crate) const RELAY_WORDS: &str = "coalesce(l.relay_reply, iif(instr(l.last_e
 // The text above is written out, since SQL cannot be put together from constants of another crate.
 const _: () = assert!(REFUSED_WITH.len() == 13);
 
-/// Letters, newest first.
+/// Letters, newest first, without those whose rows cannot be read: one of them must not hide the others.
 pub(crate) fn letters(c: &Connection, filter: &LetterFilter) -> rusqlite::Result<Vec<Letter>> {
     let search = Search::of(filter);
     let sql = format!(
@@ -33,7 +34,21 @@ pub(crate) fn letters(c: &Connection, filter: &LetterFilter) -> rusqlite::Result
         count(filter.limit)
     );
     let mut statement = c.prepare(&sql)?;
-    statement.query_map(rusqlite::params_from_iter(search.values), letter)?.collect()
+    let mut rows = statement.query(rusqlite::params_from_iter(search.values))?;
+    let mut letters = Vec::new();
+    while let Some(row) = rows.next()? {
+        match letter(row) {
+            Ok(letter) => letters.push(letter),
+            Err(error) => {
+                tracing::warn!(
+                    event = "letter_unreadable",
+                    error = words(&error),
+                    "a letter cannot be read and is left out"
+                );
+            }
+        }
+    }
+    Ok(letters)
 }
 
 /// How many there are, up to the limit.

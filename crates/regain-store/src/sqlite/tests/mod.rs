@@ -1,6 +1,7 @@
 //! What the contract cannot ask for: sharing transactions, failing, opening, and what stands in the files.
 
 mod audit;
+mod broken_rows;
 mod failing;
 mod files;
 mod grouping;
