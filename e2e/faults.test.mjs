@@ -34,244 +34,246 @@ async function withAccount(t, { relay: url, settings } = {}) {
 const statusOf = (asking) => asking.then(({ status }) => status, () => undefined);
 const resets = (relay) => relay.mails.slice(1);
 
-describe('a kill', { concurrency: 4 }, () => {
-  test('before the commit: nothing was answered, nothing is there, and asking again is one mail', async (t) => {
-    const { relay, points, serve, server, database } = await withAccount(t);
-    await points.arm('store.before_commit', 'pause');
-    const answer = statusOf(server.client.askForReset(ANN));
-    await points.reached('store.before_commit');
-    await server.kill();
-    assert.equal(await answer, undefined);
-    assert.equal(await value(database, `SELECT count(*) FROM letters WHERE purpose = 'reset'`), 0);
-
-    await points.disarm('store.before_commit');
-    const restarted = await serve();
-    assert.equal((await restarted.client.askForReset(ANN)).status, 200);
-    await relay.mail(ANN, { count: 2 });
-    assert.equal(await value(database, `SELECT count(*) FROM letters WHERE purpose = 'reset'`), 1);
-    assert.equal(resets(relay).length, 1);
-  });
-
-  test('after the commit and before the answer: the mail goes out, and asking again is absorbed', async (t) => {
-    const { relay, points, installation, serve, server } = await withAccount(t);
-    await points.arm('store.after_commit', 'pause');
-    const answer = statusOf(server.client.askForReset(ANN));
-    await points.reached('store.after_commit');
-    await server.kill();
-    assert.equal(await answer, undefined);
-    assert.equal(resets(relay).length, 0);
-
-    await points.disarm('store.after_commit');
-    const restarted = await serve();
-    await relay.mail(ANN, { count: 2 });
-    assert.equal((await restarted.client.askForReset(ANN)).status, 200);
-    const letter = await installation.letter('reset', 'repeated', (l) => l.state === 'sent' && l.repeats === 1);
-    assert.equal(letter.attempts, 1);
-    assert.equal(resets(relay).length, 1);
-  });
-
-  test('of a commit that fails: 503, and nothing was done', async (t) => {
-    const { relay, points, server, database } = await withAccount(t);
-    await points.arm('store.before_commit', 'error 1');
-    const { status, body, headers } = await server.client.askForReset(ANN);
-    assert.deepEqual([status, body.code], [503, 802]);
-    assert.ok(Number(headers.get('retry-after')) > 0);
-    assert.equal(await value(database, `SELECT count(*) FROM letters WHERE purpose = 'reset'`), 0);
-    assert.equal((await server.client.askForReset(ANN)).status, 200);
-    await relay.mail(ANN, { count: 2 });
-    assert.equal(resets(relay).length, 1);
-  });
-
-  for (const place of ['courier.claimed', 'courier.armed']) {
-    test(`at ${place}, with nothing handed over yet: exactly one mail, well within a lease`, async (t) => {
-      const { relay, points, installation, serve, server } = await withAccount(t);
-      await points.arm(place, 'pause');
-      assert.equal((await server.client.askForReset(ANN)).status, 200);
-      await points.reached(place);
+describe('a crash', { concurrency: true }, () => {
+  describe('a kill', { concurrency: 4 }, () => {
+    test('before the commit: nothing was answered, nothing is there, and asking again is one mail', async (t) => {
+      const { relay, points, serve, server, database } = await withAccount(t);
+      await points.arm('store.before_commit', 'pause');
+      const answer = statusOf(server.client.askForReset(ANN));
+      await points.reached('store.before_commit');
       await server.kill();
-      await installation.letter('reset', 'claimed', (letter) => letter.state === 'claimed');
+      assert.equal(await answer, undefined);
+      assert.equal(await value(database, `SELECT count(*) FROM letters WHERE purpose = 'reset'`), 0);
 
-      await points.disarm(place);
-      const started = performance.now();
+      await points.disarm('store.before_commit');
       const restarted = await serve();
-      const mail = await relay.mail(ANN, { count: 2 });
-      assert.ok(performance.now() - started < 15_000, 'well within a lease of 30 s');
-      assert.equal((await restarted.client.completeReset(tokenIn(mail.raw), 'second password')).status, 200);
-      assert.equal(resets(relay).filter((m) => m.raw.includes('token=')).length, 1);
+      assert.equal((await restarted.client.askForReset(ANN)).status, 200);
+      await relay.mail(ANN, { count: 2 });
+      assert.equal(await value(database, `SELECT count(*) FROM letters WHERE purpose = 'reset'`), 1);
+      assert.equal(resets(relay).length, 1);
     });
-  }
 
-  test('in the middle of the message: the relay throws its half away, and one whole mail comes', async (t) => {
-    let proxy;
-    const through = async (relay) => {
-      proxy = await Proxy.start(t, relay.port);
-      return `smtp://127.0.0.1:${proxy.port}`;
-    };
-    const { relay, serve, server } = await withAccount(t, { relay: through });
-    const before = relay.sessions.length;
-    // The subject of the reset mail comes through, and nothing after it.
-    proxy.passes = (_, piece) => {
-      const end = piece.search(/^Subject:/im);
-      return end < 0 ? piece.length : end + 8;
-    };
-    assert.equal((await server.client.askForReset(ANN)).status, 200);
-    await until('the message to stand still', () => proxy.isStalled);
-    await until('its beginning at the relay', () => relay.sessions.some((s) => s.collecting && s.pending.includes('Subject:')));
-    await server.kill();
-    await until('the relay to see the end', () => relay.sessions.slice(0, before + 1).every((s) => s.closed));
-    assert.equal(resets(relay).length, 0);
+    test('after the commit and before the answer: the mail goes out, and asking again is absorbed', async (t) => {
+      const { relay, points, installation, serve, server } = await withAccount(t);
+      await points.arm('store.after_commit', 'pause');
+      const answer = statusOf(server.client.askForReset(ANN));
+      await points.reached('store.after_commit');
+      await server.kill();
+      assert.equal(await answer, undefined);
+      assert.equal(resets(relay).length, 0);
 
-    proxy.passes = (_, piece) => piece.length;
-    await serve();
-    await relay.mail(ANN, { count: 2 });
-    assert.equal(resets(relay).length, 1);
-  });
-
-  test('after the relay took the mail, before that is written down: one more copy, byte-identical, one good link', async (t) => {
-    const { relay, points, installation, serve, server } = await withAccount(t);
-    await points.arm('courier.accepted', 'pause');
-    assert.equal((await server.client.askForReset(ANN)).status, 200);
-    await points.reached('courier.accepted');
-    const [first] = resets(relay);
-    assert.ok(first.accepted);
-    await server.kill();
-
-    await points.disarm('courier.accepted');
-    const restarted = await serve();
-    const second = await relay.mail(ANN, { count: 3 });
-    assert.deepEqual(second.raw, first.raw);
-    const letter = await installation.letter('reset', 'sent', (l) => l.state === 'sent');
-    assert.equal(letter.attempts, 1);
-    assert.equal((await restarted.client.completeReset(tokenIn(second.raw), 'second password')).status, 200);
-    assert.equal((await restarted.client.completeReset(tokenIn(first.raw), 'third password')).status, 403);
-    assert.equal(resets(relay).filter((m) => messageIdOf(m.raw) === messageIdOf(first.raw)).length, 2);
-  });
-
-  test('sixty times at random moments of a reset leaves the old password or the new one, and all that belongs to it', async (t) => {
-    const { relay, serve, server: begin, database } = await withAccount(t, {
-      settings: { limits: { perClient: false, perAddress: false, failedSignIns: false } },
+      await points.disarm('store.after_commit');
+      const restarted = await serve();
+      await relay.mail(ANN, { count: 2 });
+      assert.equal((await restarted.client.askForReset(ANN)).status, 200);
+      const letter = await installation.letter('reset', 'repeated', (l) => l.state === 'sent' && l.repeats === 1);
+      assert.equal(letter.attempts, 1);
+      assert.equal(resets(relay).length, 1);
     });
-    let server = begin;
-    let current = 'first password';
-    // How long one takes here, so that the kills fall on all of it.
-    await server.client.askForReset(ANN);
-    const first = tokenIn((await relay.mail(ANN, { count: 2 })).raw);
-    const begun = performance.now();
-    assert.equal((await server.client.completeReset(first, current)).status, 200);
-    const whole = Math.ceil(performance.now() - begun);
-    const outcomes = { old: 0, new: 0, answered: 0 };
-    const notices = () => value(database, `SELECT count(*) FROM letters WHERE purpose = 'password_changed'`);
-    const links = () => relay.mails.filter((m) => m.accepted && m.raw.includes('token=')).length;
-    for (let round = 0; round < 60; round += 1) {
-      const signedIn = await server.client.signIn(ANN, current);
-      assert.equal(signedIn.status, 200, `round ${round}`);
-      const session = signedIn.body.refresh_token.token;
-      const before = { links: links(), notices: await notices() };
+
+    test('of a commit that fails: 503, and nothing was done', async (t) => {
+      const { relay, points, server, database } = await withAccount(t);
+      await points.arm('store.before_commit', 'error 1');
+      const { status, body, headers } = await server.client.askForReset(ANN);
+      assert.deepEqual([status, body.code], [503, 802]);
+      assert.ok(Number(headers.get('retry-after')) > 0);
+      assert.equal(await value(database, `SELECT count(*) FROM letters WHERE purpose = 'reset'`), 0);
       assert.equal((await server.client.askForReset(ANN)).status, 200);
-      await until('the link', () => links() > before.links);
-      const token = tokenIn(relay.mails.findLast((m) => m.accepted && m.raw.includes('token=')).raw);
+      await relay.mail(ANN, { count: 2 });
+      assert.equal(resets(relay).length, 1);
+    });
 
-      const wanted = `password of round ${round}`;
-      const answer = statusOf(server.client.completeReset(token, wanted));
-      await pause(randomInt(0, Math.ceil(whole * 1.5) + 1));
-      await server.kill();
-      const status = await answer;
-      assert.ok(status === undefined || status === 200, `${status}`);
-      server = await serve();
+    for (const place of ['courier.claimed', 'courier.armed']) {
+      test(`at ${place}, with nothing handed over yet: exactly one mail, well within a lease`, async (t) => {
+        const { relay, points, installation, serve, server } = await withAccount(t);
+        await points.arm(place, 'pause');
+        assert.equal((await server.client.askForReset(ANN)).status, 200);
+        await points.reached(place);
+        await server.kill();
+        await installation.letter('reset', 'claimed', (letter) => letter.state === 'claimed');
 
-      const isNew = (await server.client.signIn(ANN, wanted)).status === 200;
-      assert.equal((await server.client.signIn(ANN, current)).status, isNew ? 401 : 200, 'exactly one password works');
-      if (status === 200) assert.ok(isNew, 'what was answered holds');
-      assert.equal(await notices() - before.notices, isNew ? 1 : 0, 'told if, and only if, it was done');
-      const refreshed = await server.client.send('POST', '/auth', { provider: 'realm', data: session });
-      assert.equal(refreshed.status, isNew ? 403 : 200, 'sessions end if, and only if, the password is new');
-      const used = await value(database, `SELECT count(*) FROM tokens WHERE used IS NOT NULL AND purpose = 'reset'
-        AND letter = (SELECT letter FROM tokens WHERE purpose = 'reset' ORDER BY letter DESC LIMIT 1)`);
-      assert.equal(used, isNew ? 1 : 0, 'the token is used if, and only if, the password is set');
-      if (!isNew) assert.equal((await server.client.completeReset(token, wanted)).status, 200, 'and else still good');
-      assert.equal((await server.client.completeReset(token, 'another password')).status, 403);
-      current = wanted;
-      outcomes[isNew ? 'new' : 'old'] += 1;
-      outcomes.answered += status === 200;
-    }
-    t.diagnostic(`${JSON.stringify(outcomes)}, a reset takes ${whole} ms`);
-    assert.ok(outcomes.old >= 5 && outcomes.new >= 5, `both ways: ${JSON.stringify(outcomes)}`);
-    assert.deepEqual(await brokenInvariants(database), {});
-  });
-
-  test('again and again under load poisons nothing: each request that was answered has its mail', async (t) => {
-    const relay = await ScriptedRelay.start(t);
-    const installation = await Installation.make(t, { relay: relay.url });
-    const all = names(2000);
-    await importAccounts(installation, all);
-    const answered = [];
-    const left = [...all];
-    let kills = 0;
-    const end = performance.now() + 15_000;
-    while (performance.now() < end) {
-      const server = await installation.serve();
-      let isUp = true;
-      const load = Array.from({ length: 4 }, async () => {
-        while (isUp && left.length > 0) {
-          const name = left.shift();
-          if ((await statusOf(server.client.askForReset(name))) === 200) answered.push(name);
-        }
+        await points.disarm(place);
+        const started = performance.now();
+        const restarted = await serve();
+        const mail = await relay.mail(ANN, { count: 2 });
+        assert.ok(performance.now() - started < 15_000, 'well within a lease of 30 s');
+        assert.equal((await restarted.client.completeReset(tokenIn(mail.raw), 'second password')).status, 200);
+        assert.equal(resets(relay).filter((m) => m.raw.includes('token=')).length, 1);
       });
-      await pause(300);
-      isUp = false;
+    }
+
+    test('in the middle of the message: the relay throws its half away, and one whole mail comes', async (t) => {
+      let proxy;
+      const through = async (relay) => {
+        proxy = await Proxy.start(t, relay.port);
+        return `smtp://127.0.0.1:${proxy.port}`;
+      };
+      const { relay, serve, server } = await withAccount(t, { relay: through });
+      const before = relay.sessions.length;
+      // The subject of the reset mail comes through, and nothing after it.
+      proxy.passes = (_, piece) => {
+        const end = piece.search(/^Subject:/im);
+        return end < 0 ? piece.length : end + 8;
+      };
+      assert.equal((await server.client.askForReset(ANN)).status, 200);
+      await until('the message to stand still', () => proxy.isStalled);
+      await until('its beginning at the relay', () => relay.sessions.some((s) => s.collecting && s.pending.includes('Subject:')));
       await server.kill();
-      kills += 1;
-      await Promise.all(load);
-    }
-    await installation.serve();
-    const database = databaseOf(installation.data);
-    await until('an empty outbox', async () => (await value(database, 'SELECT open FROM outbox')) === 0, 60_000);
-    t.diagnostic(`${kills} kills, ${answered.length} requests answered, ${relay.mails.length} mails`);
-    assert.ok(kills >= 10 && answered.length >= 200, `${kills} kills, ${answered.length} requests`);
-    for (const name of answered) {
-      const copies = relay.accepted(name);
-      assert.ok(copies.length >= 1 && copies.length <= 1 + kills, `${copies.length} mails to ${name}`);
-      for (const copy of copies) assert.deepEqual(copy.raw, copies[0].raw);
-    }
-    // Five deliveries at most are under way when a kill comes.
-    assert.ok(relay.mails.length - new Set(relay.mails.map((m) => m.to[0])).size <= 5 * kills);
-    assert.deepEqual(await sql(database, `SELECT state, attempts, count(*) AS n FROM letters GROUP BY 1, 2`), [
-      { state: 'sent', attempts: 1, n: (await value(database, 'SELECT count(*) FROM letters')) },
-    ]);
-    assert.deepEqual(await brokenInvariants(database), {});
-  });
-});
+      await until('the relay to see the end', () => relay.sessions.slice(0, before + 1).every((s) => s.closed));
+      assert.equal(resets(relay).length, 0);
 
-describe('a courier that panics', { concurrency: 2 }, () => {
-  test('twice is started again and delivers', async (t) => {
-    const { relay, points, server } = await withAccount(t);
-    await points.arm('courier.loop', 'panic 2');
-    assert.equal((await server.client.askForReset(ANN)).status, 200);
-    await points.reached('courier.loop', { times: 2 });
-    await relay.mail(ANN, { count: 2 });
-    await until('good health', async () => (await server.client.send('GET', '/health')).body?.status === 'ok');
-    assert.match(server.output, /courier panicked and is started again/);
+      proxy.passes = (_, piece) => piece.length;
+      await serve();
+      await relay.mail(ANN, { count: 2 });
+      assert.equal(resets(relay).length, 1);
+    });
+
+    test('after the relay took the mail, before that is written down: one more copy, byte-identical, one good link', async (t) => {
+      const { relay, points, installation, serve, server } = await withAccount(t);
+      await points.arm('courier.accepted', 'pause');
+      assert.equal((await server.client.askForReset(ANN)).status, 200);
+      await points.reached('courier.accepted');
+      const [first] = resets(relay);
+      assert.ok(first.accepted);
+      await server.kill();
+
+      await points.disarm('courier.accepted');
+      const restarted = await serve();
+      const second = await relay.mail(ANN, { count: 3 });
+      assert.deepEqual(second.raw, first.raw);
+      const letter = await installation.letter('reset', 'sent', (l) => l.state === 'sent');
+      assert.equal(letter.attempts, 1);
+      assert.equal((await restarted.client.completeReset(tokenIn(second.raw), 'second password')).status, 200);
+      assert.equal((await restarted.client.completeReset(tokenIn(first.raw), 'third password')).status, 403);
+      assert.equal(resets(relay).filter((m) => messageIdOf(m.raw) === messageIdOf(first.raw)).length, 2);
+    });
+
+    test('sixty times at random moments of a reset leaves the old password or the new one, and all that belongs to it', async (t) => {
+      const { relay, serve, server: begin, database } = await withAccount(t, {
+        settings: { limits: { perClient: false, perAddress: false, failedSignIns: false } },
+      });
+      let server = begin;
+      let current = 'first password';
+      // How long one takes here, so that the kills fall on all of it.
+      await server.client.askForReset(ANN);
+      const first = tokenIn((await relay.mail(ANN, { count: 2 })).raw);
+      const begun = performance.now();
+      assert.equal((await server.client.completeReset(first, current)).status, 200);
+      const whole = Math.ceil(performance.now() - begun);
+      const outcomes = { old: 0, new: 0, answered: 0 };
+      const notices = () => value(database, `SELECT count(*) FROM letters WHERE purpose = 'password_changed'`);
+      const links = () => relay.mails.filter((m) => m.accepted && m.raw.includes('token=')).length;
+      for (let round = 0; round < 60; round += 1) {
+        const signedIn = await server.client.signIn(ANN, current);
+        assert.equal(signedIn.status, 200, `round ${round}`);
+        const session = signedIn.body.refresh_token.token;
+        const before = { links: links(), notices: await notices() };
+        assert.equal((await server.client.askForReset(ANN)).status, 200);
+        await until('the link', () => links() > before.links);
+        const token = tokenIn(relay.mails.findLast((m) => m.accepted && m.raw.includes('token=')).raw);
+
+        const wanted = `password of round ${round}`;
+        const answer = statusOf(server.client.completeReset(token, wanted));
+        await pause(randomInt(0, Math.ceil(whole * 1.5) + 1));
+        await server.kill();
+        const status = await answer;
+        assert.ok(status === undefined || status === 200, `${status}`);
+        server = await serve();
+
+        const isNew = (await server.client.signIn(ANN, wanted)).status === 200;
+        assert.equal((await server.client.signIn(ANN, current)).status, isNew ? 401 : 200, 'exactly one password works');
+        if (status === 200) assert.ok(isNew, 'what was answered holds');
+        assert.equal(await notices() - before.notices, isNew ? 1 : 0, 'told if, and only if, it was done');
+        const refreshed = await server.client.send('POST', '/auth', { provider: 'realm', data: session });
+        assert.equal(refreshed.status, isNew ? 403 : 200, 'sessions end if, and only if, the password is new');
+        const used = await value(database, `SELECT count(*) FROM tokens WHERE used IS NOT NULL AND purpose = 'reset'
+          AND letter = (SELECT letter FROM tokens WHERE purpose = 'reset' ORDER BY letter DESC LIMIT 1)`);
+        assert.equal(used, isNew ? 1 : 0, 'the token is used if, and only if, the password is set');
+        if (!isNew) assert.equal((await server.client.completeReset(token, wanted)).status, 200, 'and else still good');
+        assert.equal((await server.client.completeReset(token, 'another password')).status, 403);
+        current = wanted;
+        outcomes[isNew ? 'new' : 'old'] += 1;
+        outcomes.answered += status === 200;
+      }
+      t.diagnostic(`${JSON.stringify(outcomes)}, a reset takes ${whole} ms`);
+      assert.ok(outcomes.old >= 5 && outcomes.new >= 5, `both ways: ${JSON.stringify(outcomes)}`);
+      assert.deepEqual(await brokenInvariants(database), {});
+    });
+
+    test('again and again under load poisons nothing: each request that was answered has its mail', async (t) => {
+      const relay = await ScriptedRelay.start(t);
+      const installation = await Installation.make(t, { relay: relay.url });
+      const all = names(2000);
+      await importAccounts(installation, all);
+      const answered = [];
+      const left = [...all];
+      let kills = 0;
+      const end = performance.now() + 15_000;
+      while (performance.now() < end) {
+        const server = await installation.serve();
+        let isUp = true;
+        const load = Array.from({ length: 4 }, async () => {
+          while (isUp && left.length > 0) {
+            const name = left.shift();
+            if ((await statusOf(server.client.askForReset(name))) === 200) answered.push(name);
+          }
+        });
+        await pause(300);
+        isUp = false;
+        await server.kill();
+        kills += 1;
+        await Promise.all(load);
+      }
+      await installation.serve();
+      const database = databaseOf(installation.data);
+      await until('an empty outbox', async () => (await value(database, 'SELECT open FROM outbox')) === 0, 60_000);
+      t.diagnostic(`${kills} kills, ${answered.length} requests answered, ${relay.mails.length} mails`);
+      assert.ok(kills >= 10 && answered.length >= 200, `${kills} kills, ${answered.length} requests`);
+      for (const name of answered) {
+        const copies = relay.accepted(name);
+        assert.ok(copies.length >= 1 && copies.length <= 1 + kills, `${copies.length} mails to ${name}`);
+        for (const copy of copies) assert.deepEqual(copy.raw, copies[0].raw);
+      }
+      // Five deliveries at most are under way when a kill comes.
+      assert.ok(relay.mails.length - new Set(relay.mails.map((m) => m.to[0])).size <= 5 * kills);
+      assert.deepEqual(await sql(database, `SELECT state, attempts, count(*) AS n FROM letters GROUP BY 1, 2`), [
+        { state: 'sent', attempts: 1, n: (await value(database, 'SELECT count(*) FROM letters')) },
+      ]);
+      assert.deepEqual(await brokenInvariants(database), {});
+    });
   });
 
-  test('all the time makes the health 503, while requests are kept; once it works again they are mailed', async (t) => {
-    const { relay, points, server } = await withAccount(t);
-    await points.arm('courier.loop', 'panic');
-    await until('bad health', async () => (await server.client.send('GET', '/health')).status === 503, 30_000);
-    assert.equal((await server.client.askForReset(ANN)).status, 200);
-    assert.equal(resets(relay).length, 0);
-    await points.disarm('courier.loop');
-    await relay.mail(ANN, { count: 2, ms: 60_000 });
-    await until('good health', async () => (await server.client.send('GET', '/health')).status === 200);
-  });
+  describe('a courier that panics', { concurrency: 2 }, () => {
+    test('twice is started again and delivers', async (t) => {
+      const { relay, points, server } = await withAccount(t);
+      await points.arm('courier.loop', 'panic 2');
+      assert.equal((await server.client.askForReset(ANN)).status, 200);
+      await points.reached('courier.loop', { times: 2 });
+      await relay.mail(ANN, { count: 2 });
+      await until('good health', async () => (await server.client.send('GET', '/health')).body?.status === 'ok');
+      assert.match(server.output, /courier panicked and is started again/);
+    });
 
-  test('at one letter holds up no other one, and that letter is sent after its lease', async (t) => {
-    const { relay, points, server } = await withAccount(t);
-    await points.arm('courier.claimed', 'panic 1');
-    assert.equal((await server.client.askForReset(ANN)).status, 200);
-    await points.reached('courier.claimed');
-    assert.equal((await server.client.register('ben@example.org', 'first password')).status, 200);
-    await relay.mail('ben@example.org');
-    assert.equal(resets(relay).filter((mail) => mail.to.includes(ANN)).length, 0);
-    await relay.mail(ANN, { count: 2, ms: 60_000 });
+    test('all the time makes the health 503, while requests are kept; once it works again they are mailed', async (t) => {
+      const { relay, points, server } = await withAccount(t);
+      await points.arm('courier.loop', 'panic');
+      await until('bad health', async () => (await server.client.send('GET', '/health')).status === 503, 30_000);
+      assert.equal((await server.client.askForReset(ANN)).status, 200);
+      assert.equal(resets(relay).length, 0);
+      await points.disarm('courier.loop');
+      await relay.mail(ANN, { count: 2, ms: 60_000 });
+      await until('good health', async () => (await server.client.send('GET', '/health')).status === 200);
+    });
+
+    test('at one letter holds up no other one, and that letter is sent after its lease', async (t) => {
+      const { relay, points, server } = await withAccount(t);
+      await points.arm('courier.claimed', 'panic 1');
+      assert.equal((await server.client.askForReset(ANN)).status, 200);
+      await points.reached('courier.claimed');
+      assert.equal((await server.client.register('ben@example.org', 'first password')).status, 200);
+      await relay.mail('ben@example.org');
+      assert.equal(resets(relay).filter((mail) => mail.to.includes(ANN)).length, 0);
+      await relay.mail(ANN, { count: 2, ms: 60_000 });
+    });
   });
 });
