@@ -10,7 +10,9 @@ mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use dkim::{DkimAlgorithm, DkimError, DkimKey, DkimKeyError, DkimRecord, DkimSigner, PublishedFault};
+pub use dkim::{
+    DkimAlgorithm, DkimError, DkimFields, DkimKey, DkimKeyError, DkimRecord, DkimSigner, PublishedFault,
+};
 pub use error::{Cause, Phase, SendError, StartError};
 pub use pool::{Accepted, Pool};
 pub use sender::{Mailbox, Sender, SenderError};

@@ -9,6 +9,7 @@ mod fields;
 mod folded;
 mod key;
 mod record;
+mod signed;
 
 #[cfg(test)]
 mod tests;
@@ -21,27 +22,7 @@ use self::fields::{Field, Parts};
 use self::folded::Folded;
 pub use self::key::{DkimAlgorithm, DkimKey, DkimKeyError};
 pub use self::record::{DkimRecord, PublishedFault};
-
-/// What is signed where it stands in a message: who it is from and to, what it is, what a mail program shows
-/// (RFC 6376 section 5.4.1). Not what relays add or rewrite, such as `Received` and `Return-Path`.
-const SIGNED: [&str; 16] = [
-    "from",
-    "sender",
-    "reply-to",
-    "to",
-    "cc",
-    "subject",
-    "date",
-    "message-id",
-    "in-reply-to",
-    "references",
-    "mime-version",
-    "content-type",
-    "content-transfer-encoding",
-    "auto-submitted",
-    "list-unsubscribe",
-    "list-unsubscribe-post",
-];
+pub use self::signed::DkimFields;
 
 /// Signs messages for one domain with one key.
 ///
@@ -65,7 +46,7 @@ pub struct DkimSigner {
     domain: String,
     selector: String,
     key: DkimKey,
-    signed: Vec<String>,
+    fields: DkimFields,
 }
 
 /// Why there is no signature. What it says of a setting reads on after the setting's name.
@@ -103,35 +84,21 @@ impl DkimSigner {
     /// # Errors
     /// [`DkimError::Domain`], [`DkimError::Selector`], [`DkimError::NameTooLong`].
     pub fn new(domain: &str, selector: &str, key: DkimKey) -> Result<Self, DkimError> {
-        let domain = record::domain(domain).ok_or(DkimError::Domain)?;
-        let selector = record::selector(selector).ok_or(DkimError::Selector)?;
-        if record::name(&selector, &domain).len() > record::LONGEST_NAME {
-            return Err(DkimError::NameTooLong);
-        }
-        Ok(Self { domain, selector, key, signed: SIGNED.map(str::to_owned).into() })
+        let (domain, selector) = names(domain, selector)?;
+        Ok(Self { domain, selector, key, fields: DkimFields::default() })
     }
 
-    /// Signs these header fields in place of the usual ones.
+    /// Whether [`DkimSigner::new`] would take these, whatever the key.
     ///
     /// # Errors
-    /// [`DkimError::FieldName`], [`DkimError::WithoutFrom`].
-    pub fn with_fields<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Result<Self, DkimError> {
-        self.signed = field_names(names)?;
-        self.signs_from()
+    /// As [`DkimSigner::new`].
+    pub fn check_names(domain: &str, selector: &str) -> Result<(), DkimError> {
+        names(domain, selector).map(|_| ())
     }
 
-    /// Leaves these header fields unsigned, such as those that a relay is known to rewrite.
-    ///
-    /// # Errors
-    /// As [`DkimSigner::with_fields`].
-    pub fn without_fields<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Result<Self, DkimError> {
-        let skipped = field_names(names)?;
-        self.signed.retain(|name| !skipped.contains(name));
-        self.signs_from()
-    }
-
-    fn signs_from(self) -> Result<Self, DkimError> {
-        if self.signed.iter().any(|name| name == "from") { Ok(self) } else { Err(DkimError::WithoutFrom) }
+    /// The same signer for other header fields.
+    pub fn with_fields(self, fields: DkimFields) -> Self {
+        Self { fields, ..self }
     }
 
     /// The domain that the signatures are of (`d=`), as A-labels in lower case.
@@ -149,9 +116,9 @@ impl DkimSigner {
         &self.key
     }
 
-    /// The names of the header fields that are signed where they stand in a message, in lower case.
-    pub fn fields(&self) -> impl Iterator<Item = &str> {
-        self.signed.iter().map(String::as_str)
+    /// Which header fields are signed.
+    pub fn fields(&self) -> &DkimFields {
+        &self.fields
     }
 
     /// What has to be published in DNS.
@@ -204,7 +171,7 @@ impl DkimSigner {
     /// The names for `h=`, each as often as its field stands there and once more.
     fn names(&self, fields: &[Field<'_>]) -> Result<Vec<&str>, DkimError> {
         let mut names = Vec::new();
-        for name in self.fields() {
+        for name in self.fields.iter() {
             let count = fields.iter().filter(|field| field.is(name)).count();
             if count > 0 {
                 names.extend(std::iter::repeat_n(name, count + 1));
@@ -237,18 +204,12 @@ impl DkimSigner {
     }
 }
 
-fn field_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Vec<String>, DkimError> {
-    let mut read: Vec<String> = Vec::new();
-    for name in names {
-        // RFC 5322 section 2.2; a semicolon would end the tag in which the name is listed.
-        let is_good = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b':' | b';');
-        if name.is_empty() || !name.bytes().all(is_good) {
-            return Err(DkimError::FieldName);
-        }
-        let name = name.to_ascii_lowercase();
-        if !read.contains(&name) {
-            read.push(name);
-        }
+/// The domain as A-labels and the selector, both in lower case.
+fn names(domain: &str, selector: &str) -> Result<(String, String), DkimError> {
+    let domain = record::domain(domain).ok_or(DkimError::Domain)?;
+    let selector = record::selector(selector).ok_or(DkimError::Selector)?;
+    if record::name(&selector, &domain).len() > record::LONGEST_NAME {
+        return Err(DkimError::NameTooLong);
     }
-    Ok(read)
+    Ok((domain, selector))
 }
