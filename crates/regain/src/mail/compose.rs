@@ -11,8 +11,9 @@ use mail_builder::headers::content_type::ContentType;
 use mail_builder::headers::date::Date;
 use mail_builder::headers::raw::Raw;
 use mail_builder::mime::MimePart;
+use regain_core::mailer::{DeliveryError, LaterKind};
 use regain_core::{LetterId, Parcel, Purpose};
-use regain_smtp::{Mailbox, Sender};
+use regain_smtp::{DkimError, DkimSigner, Mailbox, Sender};
 use zeroize::Zeroizing;
 
 use super::template::Values;
@@ -69,6 +70,7 @@ pub struct Texts {
 pub struct Composer {
     sender: Arc<Sender>,
     wording: Arc<Wording>,
+    signers: Arc<[DkimSigner]>,
 }
 
 /// A mail, ready to be handed over. No `Debug`: it holds a token.
@@ -86,19 +88,31 @@ pub struct Composed {
     pub text: String,
     /// The HTML part, decoded, with `\n` as line end.
     pub html: String,
-    /// The whole mail: ASCII, lines end in CRLF and are at most 998 bytes long.
+    /// The whole mail: lines end in CRLF and are at most 998 bytes long. ASCII, but for an address in the header whose
+    /// local part is not (RFC 6532).
     pub raw: Arc<[u8]>,
 }
 
-/// Why a parcel makes no mail. It never will.
+/// Why a parcel makes no mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ComposeError {
-    /// Local parts beyond ASCII need SMTPUTF8 (RFC 6531), also in the header.
-    #[error("the address is not ASCII before its @, which needs SMTPUTF8")]
-    AddressNotAscii,
-    /// A mail whose purpose is its link would come without.
+    /// A mail whose purpose is its link would come without, now and ever.
     #[error("there is no token for a mail that needs one")]
     NoToken,
+    /// No mail goes out without the signatures that were asked for.
+    #[error("the mail is not signed: {0}")]
+    NotSigned(#[from] DkimError),
+}
+
+impl From<ComposeError> for DeliveryError {
+    fn from(error: ComposeError) -> Self {
+        let reason = error.to_string();
+        match error {
+            ComposeError::NoToken => Self::Never { reason, reply: None },
+            // It says nothing about the letter.
+            ComposeError::NotSigned(_) => Self::Later { reason, reply: None, kind: LaterKind::Other },
+        }
+    }
 }
 
 impl Composer {
@@ -107,7 +121,13 @@ impl Composer {
         let Letterhead { sender, templates, link_base, app_name, reset_lifetime, confirm_lifetime } =
             letterhead;
         let wording = Wording { templates, link_base, app_name, reset_lifetime, confirm_lifetime };
-        Self { sender: Arc::new(sender), wording: Arc::new(wording) }
+        Self { sender: Arc::new(sender), wording: Arc::new(wording), signers: Arc::default() }
+    }
+
+    /// The same composer, whose mails each of these signs (DKIM). The time in a signature is the letter's, so that a copy
+    /// stays byte-identical.
+    pub fn signed_by(self, signers: Vec<DkimSigner>) -> Self {
+        Self { signers: signers.into(), ..self }
     }
 
     /// Whom the mails are from.
@@ -120,13 +140,13 @@ impl Composer {
     /// # Errors
     /// See [`ComposeError`].
     pub fn compose(&self, parcel: &Parcel) -> Result<Composed, ComposeError> {
-        if !parcel.to.as_str().is_ascii() {
-            return Err(ComposeError::AddressNotAscii);
-        }
         let Texts { subject, text, html } = self.wording.texts(parcel)?;
         let id = message_id(parcel.letter, self.sender.envelope().domain());
         let mut raw = Vec::new();
         message(&self.sender, parcel, &id, &subject, &text, &html).serialize(&mut raw);
+        if !self.signers.is_empty() {
+            raw = DkimSigner::sign_with_all(&self.signers, &raw, seconds(parcel))?;
+        }
         Ok(Composed {
             message_id: format!("<{id}>"),
             envelope_from: self.sender.envelope().address().to_owned(),
@@ -176,6 +196,11 @@ impl Wording {
     }
 }
 
+/// When the letter was posted, in seconds since 1970.
+fn seconds(parcel: &Parcel) -> u64 {
+    u64::try_from(parcel.posted.as_secs()).unwrap_or_default()
+}
+
 /// The same for every attempt, so that a copy is known as one (RFC 5322, 3.6.4).
 fn message_id(letter: LetterId, domain: &str) -> String {
     format!("{letter}@{domain}")
@@ -195,8 +220,8 @@ fn message<'m>(
         // Several authors need one who sends (RFC 5322, 3.6.2).
         message = message.sender(mailbox(sender.envelope()));
     }
-    // A body cannot hold this by accident: quoted-printable has no `=_`, and no template knows the letter.
     let boundary = format!("=_{}", parcel.letter);
+    let parts = [("text/plain", text), ("text/html", html)].map(|(kind, text)| part(kind, text, &boundary));
     message
         .to(parcel.to.as_str())
         .subject(subject)
@@ -206,7 +231,7 @@ fn message<'m>(
         .header("X-Auto-Response-Suppress", Raw::new("All"))
         .body(MimePart::new(
             ContentType::new("multipart/alternative").attribute("boundary", boundary),
-            vec![part("text/plain", text), part("text/html", html)],
+            Vec::from(parts),
         ))
 }
 
@@ -219,11 +244,17 @@ fn mailbox(mailbox: &Mailbox) -> Header<'_> {
 /// ASCII in lines of a length that SMTP allows goes as it is, so that the link stands in the raw mail in one piece,
 /// for people who look at a source and for programs that look for links without decoding. The library alone would
 /// use quoted-printable from 77 characters on, and cut every link in two. Everything else is encoded by it.
-fn part(kind: &'static str, text: &str) -> MimePart<'static> {
+///
+/// So is a text with the boundary in it, which quoted-printable cannot hold: some parsers look for it within lines.
+fn part(kind: &'static str, text: &str, boundary: &str) -> MimePart<'static> {
     let lines = text.replace('\n', "\r\n");
     let part = MimePart::new(kind, lines);
-    let plain = text.is_ascii() && text.lines().all(|line| line.len() <= LONGEST_LINE);
-    if plain { part.transfer_encoding("7bit") } else { part }
+    let is_short = text.lines().all(|line| line.len() <= LONGEST_LINE);
+    if text.is_ascii() && is_short && !text.contains(boundary) {
+        part.transfer_encoding("7bit")
+    } else {
+        part
+    }
 }
 
 #[cfg(test)]

@@ -91,10 +91,7 @@ impl MailboxMailer {
 #[async_trait]
 impl Mailer for MailboxMailer {
     async fn deliver(&self, parcel: Parcel) -> Result<Receipt, DeliveryError> {
-        let mail = self
-            .composer
-            .compose(&parcel)
-            .map_err(|error| DeliveryError::Never { reason: error.to_string(), reply: None })?;
+        let mail = self.composer.compose(&parcel)?;
         self.mailbox.keep(Message {
             id: parcel.letter.to_string(),
             to: mail.envelope_to,

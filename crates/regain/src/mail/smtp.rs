@@ -32,10 +32,7 @@ impl SmtpMailer {
 #[async_trait]
 impl Mailer for SmtpMailer {
     async fn deliver(&self, parcel: Parcel) -> Result<Receipt, DeliveryError> {
-        let mail = self
-            .composer
-            .compose(&parcel)
-            .map_err(|error| DeliveryError::Never { reason: error.to_string(), reply: None })?;
+        let mail = self.composer.compose(&parcel)?;
         let envelope = Envelope { from: mail.envelope_from, to: mail.envelope_to };
         let scrubber = Scrubber::of(&parcel);
         match self.pool.send(envelope, mail.raw).await {

@@ -119,8 +119,7 @@ async fn after_the_message_only_a_clear_no_ends_the_letter() {
 #[tokio::test]
 async fn a_letter_that_makes_no_mail_reaches_no_relay() {
     let server = ScriptedServer::start().await;
-    let to = Address::parse("j\u{e4}n@example.org").unwrap();
-    let error = mailer(&server.url()).deliver(Parcel { to, ..parcel() }).await.unwrap_err();
+    let error = mailer(&server.url()).deliver(Parcel { token: None, ..parcel() }).await.unwrap_err();
     assert!(matches!(error, DeliveryError::Never { reply: None, .. }), "{error:?}");
     assert!(server.connections().is_empty());
 }
