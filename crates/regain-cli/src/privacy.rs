@@ -24,9 +24,15 @@ pub(crate) fn exposed(config: &Config, file: Option<&Path>) -> Vec<Exposed> {
     for name in ["regain.db", "regain.db-wal", "keys", "keys/auth.key", "keys/token.key", "keys/admin.json"] {
         exposed.extend(look(data.join(name), true));
     }
+    let dkim = config.email().map_or(&[][..], |email| &email.dkim);
+    for key_file in dkim.iter().filter_map(|key| key.key_file.as_ref()) {
+        exposed.extend(look(key_file.clone(), true));
+    }
     if let Some(file) = file {
-        let has_secret = config.email().is_some_and(|email| email.relays.iter().any(Settings::has_password));
-        exposed.extend(look(file.to_owned(), has_secret));
+        let has_password =
+            config.email().is_some_and(|email| email.relays.iter().any(Settings::has_password));
+        let has_key = dkim.iter().any(|key| key.key_file.is_none());
+        exposed.extend(look(file.to_owned(), has_password || has_key));
     }
     exposed
 }
@@ -47,6 +53,31 @@ fn look(path: PathBuf, is_secret: bool) -> Option<Exposed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_signs_mails_must_be_private_wherever_it_stands() {
+        use regain::config::{DkimConfig, EmailHandlerConfig};
+        use regain_smtp::{DkimKey, DkimSigner, Sender};
+        const PEM: &str = "-----BEGIN PRIVATE KEY-----\n\
+                           MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+                           -----END PRIVATE KEY-----\n";
+        let dir = tempfile::tempdir().unwrap();
+        let (key, file) = (dir.path().join("dkim.pem"), dir.path().join("regain.toml"));
+        for path in [&key, &file] {
+            fs::write(path, "").unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        let signer = DkimSigner::new("example.org", "main", DkimKey::from_pem(PEM).unwrap()).unwrap();
+        let mut config = Config { data_path: dir.path().join("data"), ..Config::default() };
+        for (key_file, name) in [(None, "regain.toml"), (Some(key), "dkim.pem")] {
+            let relay = Settings::parse("smtp://localhost").unwrap();
+            let mut email = EmailHandlerConfig::new(relay, Sender::parse("a@example.org").unwrap());
+            email.dkim = vec![DkimConfig { signer: signer.clone(), key_file }];
+            config.auth_provider.email_handler_config = Some(email);
+            let told = exposed(&config, Some(&file));
+            assert!(matches!(&told[..], [Exposed::Readable(text)] if text.contains(name)), "{told:?}");
+        }
+    }
 
     #[test]
     fn what_everybody_may_read_or_write_is_told() {

@@ -1,6 +1,9 @@
-//! `regain mail`: what a connection string and a sender mean. Opens no connection.
+//! `regain mail`: what a connection string and a sender mean, and what DNS has to say about signatures. Opens no
+//! connection.
 //!
 //! Invariant: the password appears in the JSON that was asked for and nowhere else, in no error either.
+
+mod dkim_record;
 
 use std::io::Read;
 use std::time::Duration;
@@ -10,6 +13,7 @@ use clap::Subcommand;
 use regain_smtp::{Sender, Settings};
 use serde_json::{Map, Value, json};
 
+use self::dkim_record::DkimRecord;
 use crate::output;
 
 /// Look at mail settings.
@@ -48,6 +52,7 @@ pub(crate) enum Mail {
         #[arg(value_name = "ADDRESS")]
         address: String,
     },
+    DkimRecord(DkimRecord),
 }
 
 const INSPECT_EXAMPLES: &str = "Examples:\n  regain mail inspect 'smtps://user:password@smtp.example.com/?pool=true'\n  \
@@ -69,6 +74,7 @@ impl Mail {
         match self {
             Self::Inspect { json, url } => inspect(*json, url),
             Self::InspectFrom { json, address } => inspect_from(*json, address),
+            Self::DkimRecord(record) => record.run(),
         }
     }
 }

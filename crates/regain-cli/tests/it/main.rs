@@ -4,6 +4,7 @@
 mod check;
 mod completions;
 mod config;
+mod dkim;
 mod harness;
 mod import;
 mod inspect;

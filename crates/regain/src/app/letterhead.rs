@@ -16,14 +16,15 @@ pub(super) fn templates(config: &Config) -> Result<Option<Templates>, Vec<Templa
 
 /// What composes mails from that sender.
 pub(super) fn composer(config: &Config, templates: Templates, sender: Sender) -> Composer {
-    Composer::new(Letterhead {
+    let letterhead = Letterhead {
         sender,
         templates,
         link_base: link_base(config).unwrap_or_default(),
         app_name: config.app_name.clone(),
         reset_lifetime: config.reset_token_lifetime,
         confirm_lifetime: config.confirm_token_lifetime,
-    })
+    };
+    Composer::new(letterhead).signed_by(config.email().map(EmailHandlerConfig::signers).unwrap_or_default())
 }
 
 /// Whom mails are from that go no further than the developer's mailbox.

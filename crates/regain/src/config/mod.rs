@@ -32,7 +32,7 @@ pub use environment::Environment;
 pub use load::{load, load_file, load_over};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use network::{Network, NetworkError};
-pub use provider::{ActionConfig, EmailHandlerConfig, PasswordAuthProvider, TextAt};
+pub use provider::{ActionConfig, DkimConfig, EmailHandlerConfig, PasswordAuthProvider, TextAt};
 pub use redirect::{RedirectAllowList, RedirectRule, RedirectRuleError, RedirectTarget};
 pub use schema::schema;
 pub use show::show;
@@ -170,6 +170,19 @@ impl Config {
         }
         if self.link_base().is_some_and(|base| base.is_insecure()) {
             warnings.push("links in mails are http:, so whoever sees the traffic can take over accounts");
+        }
+        let is_aligned = |from: &str| email.dkim.iter().any(|dkim| dkim.signer.is_aligned_with(from));
+        if !email.dkim.is_empty()
+            && !email
+                .from
+                .iter()
+                .flat_map(regain_smtp::Sender::mailboxes)
+                .all(|from| is_aligned(from.domain()))
+        {
+            warnings.push(
+                "no key of dkim is for the domain of from, so the signatures do not count for it (DMARC): write the \
+                 domain of from into domainName",
+            );
         }
         warnings
     }

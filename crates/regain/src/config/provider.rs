@@ -1,6 +1,8 @@
 //! The password provider and its mail, with the names of the ROS documentation.
 
-use regain_smtp::{Sender, Settings};
+use std::path::PathBuf;
+
+use regain_smtp::{DkimSigner, Sender, Settings};
 
 use super::base_url::BaseUrl;
 use super::mistake::{Mistake, Place};
@@ -25,6 +27,8 @@ pub struct EmailHandlerConfig {
     pub relays: Vec<Settings>,
     /// Whom the mails are from. A relay needs it; an [`EmailHandler`](crate::mail::EmailHandler) decides for itself.
     pub from: Option<Sender>,
+    /// What signs the mails (DKIM), each key with a signature of its own; nothing where there is none.
+    pub dkim: Vec<DkimConfig>,
     /// The mail with the link that resets a password.
     pub reset_action_config: ActionConfig,
     /// The mail with the link that confirms an address.
@@ -41,6 +45,11 @@ impl EmailHandlerConfig {
         Self { relays: vec![relay], from: Some(from), ..Self::default() }
     }
 
+    /// The signers of the mails.
+    pub fn signers(&self) -> Vec<DkimSigner> {
+        self.dkim.iter().map(|dkim| dkim.signer.clone()).collect()
+    }
+
     /// The texts that are not the defaults, for [`Templates::new`](crate::mail::Templates::new).
     pub fn overrides(&self) -> AllOverrides<'_> {
         AllOverrides {
@@ -48,6 +57,22 @@ impl EmailHandlerConfig {
             confirm: self.confirm_action_config.overrides(),
             changed: self.changed_action_config.overrides(),
         }
+    }
+}
+
+/// One key that signs the mails.
+#[derive(Debug, Clone)]
+pub struct DkimConfig {
+    /// Domain, selector, key, and which header fields are signed.
+    pub signer: DkimSigner,
+    /// Where the key was read from, if from a file of its own; it must be private.
+    pub key_file: Option<PathBuf>,
+}
+
+impl From<DkimSigner> for DkimConfig {
+    /// A signer from Rust.
+    fn from(signer: DkimSigner) -> Self {
+        Self { signer, key_file: None }
     }
 }
 

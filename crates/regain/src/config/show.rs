@@ -2,9 +2,9 @@
 
 use std::fmt::Display;
 
-use regain_smtp::{Mailbox, Sender, Settings};
+use regain_smtp::{DkimFields, Mailbox, Sender, Settings};
 
-use super::provider::{ActionConfig, EmailHandlerConfig, TextAt};
+use super::provider::{ActionConfig, DkimConfig, EmailHandlerConfig, TextAt};
 use super::{Config, span};
 
 /// Writes all settings as TOML, the defaults too. Secrets are `***`; what is not set is left out.
@@ -62,9 +62,28 @@ fn handler(out: &mut Toml, email: &EmailHandlerConfig) {
     }
     out.optional("from", email.from.as_ref().map(sender));
     out.plain("allowInsecureBaseUrl", email.allow_insecure_base_url);
+    dkim(out, &email.dkim);
     action(out, "resetActionConfig", &email.reset_action_config);
     action(out, "confirmActionConfig", &email.confirm_action_config);
     action(out, "changedActionConfig", &email.changed_action_config);
+}
+
+/// Which fields are signed is one setting for all keys; from Rust it may differ, and the first key's is shown.
+fn dkim(out: &mut Toml, keys: &[DkimConfig]) {
+    let Some(first) = keys.first() else { return };
+    out.header("[authProviders.emailHandlerConfig.dkim]");
+    if *first.signer.fields() != DkimFields::default() {
+        let fields: Vec<&str> = first.signer.fields().iter().collect();
+        out.text("headerFieldNames", &fields.join(":"));
+    }
+    for key in keys {
+        if keys.len() > 1 {
+            out.header("[[authProviders.emailHandlerConfig.dkim.keys]]");
+        }
+        out.text("domainName", &key.signer.domain());
+        out.text("keySelector", &key.signer.selector());
+        out.text("privateKey", &"***");
+    }
 }
 
 fn action(out: &mut Toml, key: &str, action: &ActionConfig) {

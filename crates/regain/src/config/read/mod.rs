@@ -2,6 +2,7 @@
 //!
 //! Defaults do not stand here: a key that is absent leaves the setting as it was.
 
+mod dkim;
 mod header;
 pub(super) mod limits;
 mod provider;

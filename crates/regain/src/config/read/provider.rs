@@ -7,7 +7,7 @@ use super::super::Config;
 use super::super::base_url::BaseUrl;
 use super::super::provider::{ActionConfig, EmailHandlerConfig, PasswordAuthProvider};
 use super::super::reader::{Found, Section};
-use super::{boolean, ros};
+use super::{boolean, dkim, ros};
 use crate::mail::{Part, Rules, Template};
 
 /// More than this is a mistake.
@@ -69,6 +69,7 @@ fn handler(
     let from =
         required(&mut section, "from", "write whom the mails are from, for example \"sender@example.com\"");
     let from = from.and_then(|found| found.parse(sender));
+    let dkim = section.section("dkim").map(dkim::read).unwrap_or_default();
     let allow_insecure = boolean(&mut section, "allowInsecureBaseUrl").unwrap_or(false);
     // A base that is mistaken is reported once, as such, and not again by every template that names it.
     let has_base = base.is_some() || public_url.is_some() || config.link_base().is_some();
@@ -98,6 +99,7 @@ fn handler(
         base_url,
         relays: relays?,
         from: Some(from?),
+        dkim,
         reset_action_config,
         confirm_action_config,
         changed_action_config,

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::environment::{NoValue, Style};
 use super::super::mistake::{Mistake, Place};
@@ -11,8 +11,8 @@ use super::super::tree::{Node, Value};
 use super::Section;
 use super::found::{Found, Raw};
 
-/// A template that is larger is no template of a mail.
-const LARGEST_TEMPLATE: u64 = 262_144;
+/// A text that is larger is no template of a mail, and no key.
+const LARGEST_TEXT: u64 = 262_144;
 
 impl<'a> Found<'a> {
     /// A table.
@@ -52,20 +52,30 @@ impl<'a> Found<'a> {
 
     /// A text of a mail: text, or `{ file = "path" }`.
     pub(in super::super) fn template(self) -> Option<TextAt> {
+        self.text_or_file(Style::Template, "a text, for example \"templates/reset.txt\"")
+            .map(|(text, _)| text)
+    }
+
+    /// A key in PEM: text, or `{ file = "path" }`; with the file, where there is one.
+    pub(in super::super) fn pem(self) -> Option<(TextAt, Option<PathBuf>)> {
+        self.text_or_file(Style::Plain, "a key in PEM, for example \"dkim.pem\"")
+    }
+
+    fn text_or_file(self, style: Style, example: &str) -> Option<(TextAt, Option<PathBuf>)> {
         if !self.is_table() {
-            let text = self.text_in(Style::Template)?.into_owned();
-            return Some(TextAt::new(text, self.place, self.path.shown));
+            let text = self.text_in(style)?.into_owned();
+            return Some((TextAt::new(text, self.place, self.path.shown), None));
         }
         let (context, place, key) = (self.context, self.place.clone(), self.path.shown.clone());
         let mut section = self.section()?;
         let file = section.find("file");
         if file.is_none() {
-            section.missing("file", "write the path of a text, for example \"templates/reset.txt\"");
+            section.missing("file", &format!("write the path of {example}"));
         }
         section.finish();
         let path = file?.path()?;
-        match read_template(&path) {
-            Ok(text) => Some(TextAt::new(text, place, format!("{key} ({path:?})"))),
+        match read_text(&path) {
+            Ok(text) => Some((TextAt::new(text, place, format!("{key} ({path:?})")), Some(path))),
             Err(reason) => {
                 context.add(Mistake::new(place, key, format!("{path:?} {reason}")));
                 None
@@ -100,7 +110,7 @@ impl<'a> Found<'a> {
 }
 
 /// Reads a file of text within bounds; the error reads on after the file's name.
-fn read_template(path: &Path) -> Result<String, String> {
+fn read_text(path: &Path) -> Result<String, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {}", error.kind());
     // Asked before opening, since opening a pipe would wait for its other end.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -109,11 +119,11 @@ fn read_template(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
     File::open(path)
         .map_err(unreadable)?
-        .take(LARGEST_TEMPLATE + 1)
+        .take(LARGEST_TEXT + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    if bytes.len() as u64 > LARGEST_TEMPLATE {
-        return Err(format!("is larger than {LARGEST_TEMPLATE} bytes"));
+    if bytes.len() as u64 > LARGEST_TEXT {
+        return Err(format!("is larger than {LARGEST_TEXT} bytes"));
     }
     String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
 }

@@ -40,6 +40,7 @@ fn handler() -> Value {
             "from": text_of(
                 "Whom the mails are from: sender@server.com, or \"Sender Name\" sender@server.com.", "@", None
             ),
+            "dkim": dkim(),
             "allowInsecureBaseUrl": boolean(
                 "Lets links be http: beyond this machine, where whoever sees the traffic can read the token.",
                 false
@@ -53,6 +54,40 @@ fn handler() -> Value {
         }),
     );
     required(handler, &["connectionString", "from"])
+}
+
+/// The keys that sign the mails.
+fn dkim() -> Value {
+    let key = || {
+        json!({
+            "domainName": text_of("The domain that signs: that of from, or one above or below it.", "\\.", None),
+            "keySelector": text_of("Which of the domain's keys it is: what stands before ._domainkey.", ".", None),
+            "privateKey": {
+                "description": "The private key in PEM: RSA of 2048 to 4096 bits, or Ed25519. Text, or a file that holds it.",
+                "$ref": "#/$defs/text",
+            },
+        })
+    };
+    let mut keys = key();
+    keys["hashAlgo"] = json!({ "description": "The hash; receivers take no other.", "enum": ["sha256"] });
+    keys["headerFieldNames"] = text_of(
+        "The header fields that are signed, with colons between, in place of the usual ones.",
+        "[Ff][Rr][Oo][Mm]",
+        None,
+    );
+    keys["skipFields"] = text_of(
+        "Header fields that are not signed, with colons between: those that the relay rewrites.",
+        "^[!-~]+$",
+        None,
+    );
+    let one = required(object("A key.", key()), &["domainName", "keySelector", "privateKey"]);
+    keys["keys"] = json!({
+        "description": "Several keys, each with a signature of its own, in place of domainName, keySelector and privateKey.",
+        "type": "array",
+        "minItems": 1,
+        "items": one,
+    });
+    object("What signs the mails (DKIM), with the names of nodemailer.", keys)
 }
 
 /// The texts of one mail.

@@ -109,18 +109,22 @@ fn loads(document: &Value) -> Result<Config, String> {
 fn the_schema_has_the_keys_that_the_reader_asks_for() {
     // Every text is one in a file, so that the key of its path is asked for, too.
     let texts = "{ subject.file = 'x', textTemplate.file = 'x', htmlTemplate.file = 'x' }";
-    let text = format!(
-        "[[authProviders]]\n[authProviders.emailHandlerConfig]\nresetActionConfig = {texts}\n\
-         confirmActionConfig = {texts}\nchangedActionConfig = {texts}\n"
-    );
-    let environment = Environment::default();
-    let context = Context::new("regain.toml", "".into(), &environment);
-    let Ok(tree) = Format::Toml.read(&text) else { panic!("this is no TOML") };
-    read(&context, Some(&tree), Config::default());
+    let mut asked = BTreeSet::new();
+    // One key or several: beside several, nobody asks for the file of one.
+    for dkim in ["{ privateKey.file = 'x' }", "{ keys = [{ privateKey.file = 'x' }] }"] {
+        let text = format!(
+            "[[authProviders]]\n[authProviders.emailHandlerConfig]\nresetActionConfig = {texts}\n\
+             confirmActionConfig = {texts}\nchangedActionConfig = {texts}\ndkim = {dkim}\n"
+        );
+        let environment = Environment::default();
+        let context = Context::new("regain.toml", "".into(), &environment);
+        let Ok(tree) = Format::Toml.read(&text) else { panic!("this is no TOML") };
+        read(&context, Some(&tree), Config::default());
+        asked.extend(context.asked());
+    }
     // These are asked for only to be refused.
     let later = ["database"];
-    let asked: BTreeSet<String> =
-        context.asked().into_iter().filter(|key| !later.contains(&key.as_str())).collect();
+    asked.retain(|key| !later.contains(&key.as_str()));
     assert!(asked.len() > 40, "{asked:?}");
     assert_eq!(keys().into_iter().map(|(path, _)| path).collect::<BTreeSet<_>>(), asked);
 }
@@ -243,6 +247,12 @@ fn what_is_wrong_is_wrong_to_the_schema() {
         mail("from", json!("nobody")),
         mail("baseUrl", json!("example.org")),
         mail("allowInsecureBaseUrl", json!(1)),
+        mail("dkim", json!("x")),
+        mail("dkim", json!({ "domain": "example.org" })),
+        mail("dkim", json!({ "keys": [] })),
+        mail("dkim", json!({ "keys": [{ "domainName": "example.org" }] })),
+        mail("dkim", json!({ "hashAlgo": "sha1" })),
+        mail("dkim", json!({ "headerFieldNames": "to:subject" })),
         mail("resetActionConfig", json!("x")),
         mail("resetActionConfig", json!({ "subjekt": "x" })),
         mail("resetActionConfig", json!({ "subject": 5 })),

@@ -1,5 +1,6 @@
 //! The configuration from outside: a text and an environment in, settings or mistakes out.
 
+mod dkim;
 mod documents;
 mod files;
 mod mistakes;
