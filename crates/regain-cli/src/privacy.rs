@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use regain::Config;
-use regain_smtp::Settings;
+use regain::config::EmailHandlerConfig;
 
 /// Something that is open to others, as a sentence with what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,10 +29,9 @@ pub(crate) fn exposed(config: &Config, file: Option<&Path>) -> Vec<Exposed> {
         exposed.extend(look(key_file.clone(), true));
     }
     if let Some(file) = file {
-        let has_password =
-            config.email().is_some_and(|email| email.relays.iter().any(Settings::has_password));
+        let has_secret = config.email().is_some_and(EmailHandlerConfig::has_secret);
         let has_key = dkim.iter().any(|key| key.key_file.is_none());
-        exposed.extend(look(file.to_owned(), has_password || has_key));
+        exposed.extend(look(file.to_owned(), has_secret || has_key));
     }
     exposed
 }
@@ -52,12 +51,14 @@ fn look(path: PathBuf, is_secret: bool) -> Option<Exposed> {
 
 #[cfg(test)]
 mod tests {
+    use regain::mail::WebhookSettings;
+
     use super::*;
 
     #[test]
     fn a_key_that_signs_mails_must_be_private_wherever_it_stands() {
         use regain::config::{DkimConfig, EmailHandlerConfig};
-        use regain_smtp::{DkimKey, DkimSigner, Sender};
+        use regain_smtp::{DkimKey, DkimSigner, Sender, Settings};
         const PEM: &str = "-----BEGIN PRIVATE KEY-----\n\
                            MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
                            -----END PRIVATE KEY-----\n";
@@ -94,5 +95,21 @@ mod tests {
         );
         set(dir.path(), 0o777);
         assert!(matches!(&exposed(&config, None)[..], [Exposed::Writable(_), Exposed::Readable(_)]));
+    }
+
+    #[test]
+    fn a_configuration_with_a_secret_is_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("regain.toml");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut config = Config { data_path: dir.path().to_owned(), ..Config::default() };
+        assert_eq!(exposed(&config, Some(&file)), []);
+        let webhook =
+            WebhookSettings::new("https://mail.example.org", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        config.auth_provider.email_handler_config = Some(EmailHandlerConfig::by_webhook(webhook.unwrap()));
+        assert!(
+            matches!(&exposed(&config, Some(&file))[..], [Exposed::Readable(text)] if text.contains("regain.toml"))
+        );
     }
 }

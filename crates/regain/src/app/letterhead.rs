@@ -3,7 +3,7 @@
 use regain_smtp::{Sender, SenderError};
 
 use crate::config::{Config, EmailHandlerConfig};
-use crate::mail::{Composer, Letterhead, Links, TemplateMistake, Templates};
+use crate::mail::{Composer, Letterhead, Links, TemplateMistake, Templates, Wording};
 
 /// The texts in force; `None` where no mail is configured.
 ///
@@ -25,6 +25,17 @@ pub(super) fn composer(config: &Config, templates: Templates, sender: Sender) ->
         confirm_lifetime: config.confirm_token_lifetime,
     };
     Composer::new(letterhead).signed_by(config.email().map(EmailHandlerConfig::signers).unwrap_or_default())
+}
+
+/// What mails say that leave without a composer.
+pub(super) fn wording(config: &Config, templates: Templates) -> Wording {
+    Wording {
+        templates,
+        link_base: link_base(config).unwrap_or_default(),
+        app_name: config.app_name.clone(),
+        reset_lifetime: config.reset_token_lifetime,
+        confirm_lifetime: config.confirm_token_lifetime,
+    }
 }
 
 /// Whom mails are from that go no further than the developer's mailbox.

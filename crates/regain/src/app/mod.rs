@@ -28,9 +28,10 @@ use crate::courier::{CourierSettings, RunningCourier, Watch};
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, Site, SiteSettings};
 use crate::keys::{Keys, KeysError};
+use crate::mail::webhook::{RootsError, WallClock};
 use crate::mail::{
     EmailHandler, HandlerDelivery, HandlerMailer, Mailbox, MailboxMailer, SmtpMailer, TemplateMistake,
-    Templates,
+    Templates, WebhookMailer, WebhookSettings,
 };
 use health::AppHealth;
 
@@ -42,7 +43,7 @@ const QUEUE: usize = 250;
 
 /// Where mails go.
 pub enum Delivery {
-    /// To the relays that the configuration names. Without `emailHandlerConfig` there is no mail.
+    /// To the relays or the webhook that the configuration names. Without `emailHandlerConfig` there is no mail.
     Relay,
     /// To the application, whatever the configuration says: it needs no `emailHandlerConfig`, and of one only `baseUrl`
     /// counts.
@@ -114,12 +115,15 @@ pub enum StartError {
     },
     /// A configuration that was made in Rust has nobody to deliver to.
     #[error(
-        "emailHandlerConfig names no relay: give one with a sender (EmailHandlerConfig::new), or deliver to an EmailHandler"
+        "emailHandlerConfig names neither a relay with a sender nor a webhook: give one, or deliver to an EmailHandler"
     )]
     NoRelay,
     /// The developer's mailbox has no sender.
     #[error(transparent)]
     Sender(#[from] SenderError),
+    /// The webhook's certificate could never be checked here.
+    #[error(transparent)]
+    Webhook(#[from] RootsError),
     /// The relay's settings can never work here.
     #[error(transparent)]
     Relay(#[from] PoolError),
@@ -293,6 +297,9 @@ fn relay_outlet(
     email: &EmailHandlerConfig,
     templates: Templates,
 ) -> Result<Outlet, StartError> {
+    if let Some(webhook) = &email.webhook {
+        return webhook_outlet(config, email, webhook, templates);
+    }
     let Some(sender) = email.from.clone().filter(|_| !email.relays.is_empty()) else {
         return Err(StartError::NoRelay);
     };
@@ -305,6 +312,18 @@ fn relay_outlet(
         outlet.pools.push(pool);
     }
     Ok(outlet)
+}
+
+fn webhook_outlet(
+    config: &Config,
+    email: &EmailHandlerConfig,
+    webhook: &WebhookSettings,
+    templates: Templates,
+) -> Result<Outlet, StartError> {
+    let wording = letterhead::wording(config, templates);
+    let (sender, clock) = (email.from.clone(), Arc::new(WallClock));
+    let mailer = WebhookMailer::new(wording, sender, webhook.clone(), &TrustRoots::System, clock)?;
+    Ok(Outlet { relays: vec![Relay::new(Arc::new(mailer), webhook.max_connections())], pools: Vec::new() })
 }
 
 fn handler_outlet(config: &Config, handler: HandlerDelivery) -> Outlet {

@@ -28,6 +28,7 @@ mod tests {
 
     use super::*;
     use crate::config::{BaseUrl, EmailHandlerConfig};
+    use crate::mail::WebhookSettings;
 
     #[test]
     fn everything_is_shown_but_the_secrets() {
@@ -46,5 +47,19 @@ mod tests {
         assert_eq!(email["from"], "\"A \\\"B\\\"\" <foo@bar.com>");
         assert_eq!(email["baseUrl"], "myapp://update-account");
         assert!(!shown.to_string().contains("hunter2secret"));
+    }
+
+    #[test]
+    fn of_a_webhook_neither_path_secret_nor_headers_are_shown() {
+        let webhook = WebhookSettings::new(
+            "https://hook.example.com/hunter2",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        );
+        let webhook = webhook.unwrap().with_header("X-Key", "hunter2").unwrap();
+        let mut config = Config::default();
+        config.auth_provider.email_handler_config = Some(EmailHandlerConfig::by_webhook(webhook));
+        let shown = Value::from(config_of_password(&config));
+        assert_eq!(shown["emailHandlerConfig"]["webhook"]["url"], "https://hook.example.com/***");
+        assert!(!shown.to_string().contains("hunter2") && !shown.to_string().contains("MfKQ"), "{shown}");
     }
 }

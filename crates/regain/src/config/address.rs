@@ -29,7 +29,7 @@ const NEVER: [&str; 12] = [
 ///
 /// Refused are control characters, spaces and backslashes (which browsers strip or turn into slashes),
 /// a user or password, percent signs in the host, and anything longer than 2,048 bytes.
-pub(super) fn parse(text: &str) -> Result<Url, &'static str> {
+pub(crate) fn parse(text: &str) -> Result<Url, &'static str> {
     if text.len() > LONGEST {
         return Err("is longer than 2,048 bytes");
     }
@@ -61,12 +61,12 @@ pub(super) fn parse(text: &str) -> Result<Url, &'static str> {
 }
 
 /// Whether this is `https:` or `http:`, as opposed to an app's own scheme.
-pub(super) fn is_web(url: &Url) -> bool {
+pub(crate) fn is_web(url: &Url) -> bool {
     matches!(url.scheme(), "https" | "http")
 }
 
 /// Whether this is `http:` to another machine, where anybody between can read it.
-pub(super) fn is_insecure(url: &Url) -> bool {
+pub(crate) fn is_insecure(url: &Url) -> bool {
     url.scheme() == "http" && !is_loopback(url)
 }
 

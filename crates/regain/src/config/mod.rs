@@ -5,7 +5,7 @@
 //! of it and of the environment, `read` knows the keys. Nothing here reads the process's environment, opens a
 //! socket or touches the database. See `docs/configuration.md` for the keys.
 
-mod address;
+pub(crate) mod address;
 mod base_url;
 mod environment;
 mod load;

@@ -6,7 +6,7 @@ use regain_smtp::{DkimSigner, Sender, Settings};
 
 use super::base_url::BaseUrl;
 use super::mistake::{Mistake, Place};
-use crate::mail::{AllOverrides, Overrides};
+use crate::mail::{AllOverrides, Overrides, WebhookSettings};
 
 /// The provider of username/password accounts.
 #[derive(Debug, Clone, Default)]
@@ -23,9 +23,11 @@ pub struct EmailHandlerConfig {
     /// The value of `%BASE_URL%`; without it, `publicUrl` is.
     pub base_url: Option<BaseUrl>,
     /// The relays in order, from `connectionString`: the first takes the mail, the next ones while it is at fault.
-    /// Empty where an [`EmailHandler`](crate::mail::EmailHandler) takes it.
+    /// Empty where a webhook or an [`EmailHandler`](crate::mail::EmailHandler) takes it.
     pub relays: Vec<Settings>,
-    /// Whom the mails are from. A relay needs it; an [`EmailHandler`](crate::mail::EmailHandler) decides for itself.
+    /// The webhook that takes the mails in place of relays.
+    pub webhook: Option<WebhookSettings>,
+    /// Whom the mails are from. A relay needs it; a webhook is told, and decides for itself without.
     pub from: Option<Sender>,
     /// What signs the mails (DKIM), each key with a signature of its own; nothing where there is none.
     pub dkim: Vec<DkimConfig>,
@@ -48,6 +50,16 @@ impl EmailHandlerConfig {
     /// The signers of the mails.
     pub fn signers(&self) -> Vec<DkimSigner> {
         self.dkim.iter().map(|dkim| dkim.signer.clone()).collect()
+    }
+
+    /// Mail by this webhook, all else as by default. Without `from` the receiver decides whom mails are from.
+    pub fn by_webhook(webhook: WebhookSettings) -> Self {
+        Self { webhook: Some(webhook), ..Self::default() }
+    }
+
+    /// Whether these settings hold a password, a secret or another credential.
+    pub fn has_secret(&self) -> bool {
+        self.webhook.is_some() || self.relays.iter().any(Settings::has_password)
     }
 
     /// The texts that are not the defaults, for [`Templates::new`](crate::mail::Templates::new).

@@ -6,6 +6,10 @@ use regain_smtp::{DkimFields, Mailbox, Sender, Settings};
 
 use super::provider::{ActionConfig, DkimConfig, EmailHandlerConfig, TextAt};
 use super::{Config, span};
+use crate::mail::WebhookSettings;
+
+/// In place of a secret.
+const HIDDEN: &str = "***";
 
 /// Writes all settings as TOML, the defaults too. Secrets are `***`; what is not set is left out.
 pub fn show(config: &Config) -> String {
@@ -57,11 +61,15 @@ fn handler(out: &mut Toml, email: &EmailHandlerConfig) {
     out.header("[authProviders.emailHandlerConfig]");
     out.optional("baseUrl", email.base_url.as_ref());
     match email.relays.as_slice() {
+        [] => {}
         [relay] => out.text("connectionString", &relay.redacted()),
         relays => out.list("connectionString", relays.iter().map(Settings::redacted)),
     }
     out.optional("from", email.from.as_ref().map(sender));
     out.plain("allowInsecureBaseUrl", email.allow_insecure_base_url);
+    if let Some(shown) = &email.webhook {
+        webhook(out, shown);
+    }
     dkim(out, &email.dkim);
     action(out, "resetActionConfig", &email.reset_action_config);
     action(out, "confirmActionConfig", &email.confirm_action_config);
@@ -82,7 +90,24 @@ fn dkim(out: &mut Toml, keys: &[DkimConfig]) {
         }
         out.text("domainName", &key.signer.domain());
         out.text("keySelector", &key.signer.selector());
-        out.text("privateKey", &"***");
+        out.text("privateKey", &HIDDEN);
+    }
+}
+
+fn webhook(out: &mut Toml, webhook: &WebhookSettings) {
+    out.header("[authProviders.emailHandlerConfig.webhook]");
+    out.text("url", &webhook.redacted());
+    match webhook.secret_count() {
+        1 => out.text("secret", &HIDDEN),
+        count => out.list("secret", std::iter::repeat_n(HIDDEN, count)),
+    }
+    out.text("timeout", &span::show(webhook.timeout()));
+    out.plain("maxConnections", webhook.max_connections());
+    if webhook.header_names().next().is_some() {
+        out.header("[authProviders.emailHandlerConfig.webhook.headers]");
+    }
+    for name in webhook.header_names() {
+        out.text(&quoted(&name), &HIDDEN);
     }
 }
 

@@ -202,7 +202,7 @@ fn seconds(parcel: &Parcel) -> u64 {
 }
 
 /// The same for every attempt, so that a copy is known as one (RFC 5322, 3.6.4).
-fn message_id(letter: LetterId, domain: &str) -> String {
+pub(super) fn message_id(letter: LetterId, domain: &str) -> String {
     format!("{letter}@{domain}")
 }
 

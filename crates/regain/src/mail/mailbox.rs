@@ -106,7 +106,7 @@ impl Mailer for MailboxMailer {
     }
 }
 
-fn shown(sender: &SenderMailbox) -> String {
+pub(super) fn shown(sender: &SenderMailbox) -> String {
     match sender.name() {
         "" => sender.address().to_owned(),
         name => {

@@ -10,6 +10,7 @@ pub mod mailbox;
 pub mod smtp;
 pub mod template;
 pub mod templates;
+pub mod webhook;
 
 pub use compose::{ComposeError, Composed, Composer, Letterhead, Texts, Wording};
 pub use handler::{EmailHandler, HandlerDelivery, HandlerError, HandlerMailer, LetterDetails, Links};
@@ -17,3 +18,4 @@ pub use mailbox::{Mailbox, MailboxMailer, Message};
 pub use smtp::SmtpMailer;
 pub use template::{Part, Placeholder, Rules, Template, TemplateError, Values};
 pub use templates::{AllOverrides, DefaultTexts, MailTemplate, Overrides, TemplateMistake, Templates};
+pub use webhook::{WebhookMailer, WebhookSettings};

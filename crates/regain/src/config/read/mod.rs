@@ -7,6 +7,7 @@ mod header;
 pub(super) mod limits;
 mod provider;
 mod ros;
+mod webhook;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;

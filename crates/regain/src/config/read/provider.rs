@@ -7,8 +7,8 @@ use super::super::Config;
 use super::super::base_url::BaseUrl;
 use super::super::provider::{ActionConfig, EmailHandlerConfig, PasswordAuthProvider};
 use super::super::reader::{Found, Section};
-use super::{boolean, dkim, ros};
-use crate::mail::{Part, Rules, Template};
+use super::{boolean, dkim, ros, webhook};
+use crate::mail::{Part, Rules, Template, WebhookSettings};
 
 /// More than this is a mistake.
 const MOST_RELAYS: usize = 8;
@@ -60,16 +60,12 @@ fn handler(
     config: &Config,
 ) -> Option<EmailHandlerConfig> {
     let base = section.find("baseUrl");
-    let connection = required(
-        &mut section,
-        "connectionString",
-        "write for example \"smtps://user:password@smtp.example.com\"",
-    );
-    let relays = connection.and_then(|found| relays(&found));
-    let from =
-        required(&mut section, "from", "write whom the mails are from, for example \"sender@example.com\"");
-    let from = from.and_then(|found| found.parse(sender));
-    let dkim = section.section("dkim").map(dkim::read).unwrap_or_default();
+    let way = way_out(&mut section);
+    let dkim = section.find_nested("dkim");
+    if let (Some(found), Some(Some(_))) = (&dkim, &way.webhook) {
+        found.mistake("stands beside webhook, whose receiver makes the mail: leave it out and sign there");
+    }
+    let dkim = dkim.and_then(Found::section).map(dkim::read).unwrap_or_default();
     let allow_insecure = boolean(&mut section, "allowInsecureBaseUrl").unwrap_or(false);
     // A base that is mistaken is reported once, as such, and not again by every template that names it.
     let has_base = base.is_some() || public_url.is_some() || config.link_base().is_some();
@@ -97,8 +93,9 @@ fn handler(
     section.finish();
     Some(EmailHandlerConfig {
         base_url,
-        relays: relays?,
-        from: Some(from?),
+        relays: way.relays?,
+        webhook: way.webhook?,
+        from: way.from?,
         dkim,
         reset_action_config,
         confirm_action_config,
@@ -156,6 +153,44 @@ fn sender(text: &str) -> Result<Sender, String> {
         );
     }
     Ok(sender)
+}
+
+/// How mails leave; a part that is mistaken is `None`.
+struct WayOut {
+    relays: Option<Vec<Settings>>,
+    webhook: Option<Option<WebhookSettings>>,
+    from: Option<Option<Sender>>,
+}
+
+/// By relays from a sender, or by a webhook: one of the two.
+fn way_out(section: &mut Section<'_>) -> WayOut {
+    let connection = section.find("connectionString");
+    let webhook = section.section("webhook");
+    let sender = |found: Found<'_>| found.parse(sender);
+    let Some(webhook) = webhook else {
+        if connection.is_none() {
+            section.missing(
+                "connectionString",
+                "write for example \"smtps://user:password@smtp.example.com\", or a webhook in its place",
+            );
+        }
+        let from =
+            required(section, "from", "write whom the mails are from, for example \"sender@example.com\"");
+        return WayOut {
+            relays: connection.and_then(|found| relays(&found)),
+            webhook: Some(None),
+            from: from.and_then(sender).map(Some),
+        };
+    };
+    if let Some(found) = &connection {
+        found.mistake("stands beside webhook, and mails leave by one of the two: leave the other out");
+    }
+    let from = section.find("from").map(sender);
+    WayOut {
+        relays: connection.is_none().then(Vec::new),
+        webhook: webhook::read(webhook).map(Some),
+        from: from.map_or(Some(None), |from| from.map(Some)),
+    }
 }
 
 fn required<'a>(section: &mut Section<'a>, key: &'static str, advice: &str) -> Option<Found<'a>> {

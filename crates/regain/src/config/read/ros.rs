@@ -76,6 +76,7 @@ pub(super) const PROVIDER: Advice = &[
     ("digest", OWN_HASHES),
     (
         "emailHandler",
-        "is code of your own in ROS; Regain sends the mails itself, as emailHandlerConfig says; leave it out",
+        "is code of your own in ROS; let webhook in emailHandlerConfig post the mails to a program of yours, or implement \
+         EmailHandler in a Rust program that Regain is merged into, and leave it out",
     ),
 ];

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use super::super::environment::{NoValue, Style};
 use super::super::mistake::{Mistake, Place};
 use super::super::provider::TextAt;
-use super::super::tree::{Node, Value};
+use super::super::tree::{Entry, Node, Value};
 use super::Section;
 use super::found::{Found, Raw};
+use super::section::printable;
 
 /// A text that is larger is no template of a mail, and no key.
 const LARGEST_TEXT: u64 = 262_144;
@@ -48,6 +49,29 @@ impl<'a> Found<'a> {
         };
         let count = nodes.len().max(self.context.environment.items_below(&self.path.variable));
         Some((0..count).filter_map(|index| self.item(nodes.get(index), index)).collect())
+    }
+
+    /// The entries of a table whose keys are not ours to name. The environment has no part in it.
+    pub(in super::super) fn entries(&self) -> Option<Vec<(&'a str, Found<'a>)>> {
+        let entries = match self.raw {
+            Raw::Node(Node { value: Value::Table(entries), .. }) => entries,
+            Raw::Node(node) => {
+                self.mistake(format!("must be a table, not {}", node.value.kind()));
+                return None;
+            }
+            Raw::Spelled(_) | Raw::Implied => {
+                self.mistake(
+                    "is a table, which can be written in the file alone; let %%NAME%% stand in its values",
+                );
+                return None;
+            }
+        };
+        let found = |entry: &'a Entry| {
+            let path = self.path.key(&printable(&entry.key));
+            let place = self.context.line(entry.line);
+            (entry.key.as_str(), Found::new(self.context, Raw::Node(&entry.node), place, path))
+        };
+        Some(entries.iter().map(found).collect())
     }
 
     /// A text of a mail: text, or `{ file = "path" }`.

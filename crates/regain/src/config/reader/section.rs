@@ -120,7 +120,7 @@ impl<'a> Section<'a> {
 }
 
 /// A key as it can be shown: a key with unusual characters may be a value that went astray.
-fn printable(key: &str) -> String {
+pub(super) fn printable(key: &str) -> String {
     let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if key.len() <= 64 && key.chars().all(usual) { key.to_owned() } else { "(unusual key)".to_owned() }
 }

@@ -1,8 +1,11 @@
 //! The provider and its mail as JSON Schema.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::values::{boolean, object, one_or_more, required, text as text_of};
+use super::values::{boolean, integer, object, one_of, one_or_more, required, text as text_of, time};
+use crate::mail::webhook::{CONNECTIONS, MOST_HEADERS, MOST_SECRETS, TIMEOUTS};
 
 /// `authProviders`.
 pub(super) fn providers() -> Value {
@@ -37,8 +40,12 @@ fn handler() -> Value {
                 "^[Ss][Mm][Tt][Pp][Ss]?:",
                 8
             ),
+            "webhook": webhook(),
             "from": text_of(
-                "Whom the mails are from: sender@server.com, or \"Sender Name\" sender@server.com.", "@", None
+                "Whom the mails are from: sender@server.com, or \"Sender Name\" sender@server.com. A webhook does \
+                 without.",
+                "@",
+                None
             ),
             "dkim": dkim(),
             "allowInsecureBaseUrl": boolean(
@@ -53,7 +60,38 @@ fn handler() -> Value {
             },
         }),
     );
-    required(handler, &["connectionString", "from"])
+    let (relay, webhook) = (&["connectionString", "from"], &["webhook"]);
+    one_of(handler, &[relay, webhook])
+}
+
+fn webhook() -> Value {
+    let webhook = object(
+        "Where mails are posted as signed JSON, in place of connectionString.",
+        json!({
+            "url": text_of(
+                "Where: https:, or http: on this machine.", "^[Hh][Tt][Tt][Pp][Ss]?://", None
+            ),
+            "secret": one_or_more(
+                "What signs: whsec_ and base64 of 24 to 64 bytes. Or a list of secrets that all sign, while one takes \
+                 another's place.",
+                "^whsec_[A-Za-z0-9+/]+=*$",
+                MOST_SECRETS
+            ),
+            "timeout": time(
+                "How long one delivery may take, from connecting to the answer.", TIMEOUTS, Duration::from_secs(30)
+            ),
+            "headers": {
+                "description": "Headers that each request has besides, such as Authorization.",
+                "type": "object",
+                "additionalProperties": { "type": "string", "minLength": 1 },
+                "maxProperties": MOST_HEADERS,
+            },
+            "maxConnections": integer(
+                "How many connections may be open at once.", CONNECTIONS, 5
+            ),
+        }),
+    );
+    required(webhook, &["url", "secret"])
 }
 
 /// The keys that sign the mails.

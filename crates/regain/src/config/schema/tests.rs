@@ -12,6 +12,9 @@ use super::super::reader::Context;
 use super::super::tree::{Format, Node, Value as Parsed};
 use super::super::{Config, EXAMPLE, Environment, load, show};
 
+/// A webhook's secret.
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 fn parsed() -> Value {
     serde_json::from_str(&super::schema()).unwrap()
 }
@@ -97,6 +100,11 @@ fn collect(root: &Value, schema: &Value, path: &str, keys: &mut Vec<Key>) {
 
 /// A configuration with this value alone, at this path.
 fn with_only(path: &str, value: &Value) -> Value {
+    if let Some(key) = path.strip_prefix("authProviders[0].emailHandlerConfig.webhook.") {
+        let mut webhook = json!({ "url": "https://mail.example.org", "secret": SECRET });
+        webhook[key] = value.clone();
+        return json!({ "authProviders": [{ "type": "password", "emailHandlerConfig": { "webhook": webhook } }] });
+    }
     path.rsplit('.').fold(value.clone(), |below, key| json!({ key: below }))
 }
 
@@ -114,7 +122,7 @@ fn the_schema_has_the_keys_that_the_reader_asks_for() {
     for dkim in ["{ privateKey.file = 'x' }", "{ keys = [{ privateKey.file = 'x' }] }"] {
         let text = format!(
             "[[authProviders]]\n[authProviders.emailHandlerConfig]\nresetActionConfig = {texts}\n\
-             confirmActionConfig = {texts}\nchangedActionConfig = {texts}\ndkim = {dkim}\n"
+             confirmActionConfig = {texts}\nchangedActionConfig = {texts}\ndkim = {dkim}\nwebhook = {{}}\n"
         );
         let environment = Environment::default();
         let context = Context::new("regain.toml", "".into(), &environment);
@@ -207,6 +215,9 @@ fn what_is_wrong_is_wrong_to_the_schema() {
         handler[key] = value;
         json!({ "authProviders": [{ "type": "password", "emailHandlerConfig": handler }] })
     };
+    let webhook = |webhook: Value| {
+        provider(json!({ "type": "password", "emailHandlerConfig": { "webhook": webhook } }))
+    };
     judged(&mail("baseUrl", json!("myapp://x"))).unwrap();
     for document in [
         json!([]),
@@ -245,6 +256,13 @@ fn what_is_wrong_is_wrong_to_the_schema() {
         provider(json!({ "type": "password", "emailHandlerConfig": {} })),
         mail("connectionString", json!("http://localhost")),
         mail("from", json!("nobody")),
+        mail("webhook", json!({ "url": "https://mail.example.org", "secret": SECRET })),
+        webhook(json!({})),
+        webhook(json!({ "url": "https://mail.example.org" })),
+        webhook(json!({ "url": "smtp://localhost", "secret": SECRET })),
+        webhook(json!({ "url": "https://mail.example.org", "secret": "hunter2" })),
+        webhook(json!({ "url": "https://mail.example.org", "secret": [] })),
+        webhook(json!({ "url": "https://mail.example.org", "secret": SECRET, "headers": { "x": 5 } })),
         mail("baseUrl", json!("example.org")),
         mail("allowInsecureBaseUrl", json!(1)),
         mail("dkim", json!("x")),

@@ -34,6 +34,11 @@ pub(super) fn required(table: Value, keys: &[&str]) -> Value {
     with(table, "required", json!(keys))
 }
 
+/// The same table, in which all keys of exactly one of these sets must be.
+pub(super) fn one_of(table: Value, sets: &[&[&str]]) -> Value {
+    with(table, "oneOf", sets.iter().map(|keys| json!({ "required": keys })).collect())
+}
+
 /// A text of this pattern.
 pub(super) fn text(description: &str, pattern: &str, default: Option<&str>) -> Value {
     let text = json!({ "description": description, "type": "string", "pattern": or_variable(pattern) });

@@ -156,3 +156,13 @@ fn a_domain_that_dmarc_would_not_count_is_told() {
     ));
     assert_eq!(both.warnings(), Vec::<&str>::new());
 }
+
+#[test]
+fn a_webhook_makes_the_mail_so_nothing_signs_it_here() {
+    let webhook = "publicUrl = 'https://accounts.example.org'\n[[authProviders]]\ntype = 'password'\n\
+                   [authProviders.emailHandlerConfig.webhook]\nurl = 'https://mail.example.org'\n\
+                   secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'\n\
+                   [authProviders.emailHandlerConfig.dkim]\ndomainName = 'example.com'\nkeySelector = '2027'\n";
+    let told = mistake(&format!("{webhook}privateKey = \"{KEY}\""));
+    assert!(told.contains("emailHandlerConfig.dkim: stands beside webhook"), "{told}");
+}

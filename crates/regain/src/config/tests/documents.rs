@@ -14,9 +14,24 @@ fn known_keys() -> Vec<String> {
     let context = Context::new("regain.toml", "".into(), &environment);
     // One text from a file, so that the key of its path is asked for too.
     let with_a_file = EXAMPLE.replacen("# Example: htmlTemplate", "htmlTemplate", 1);
+    let with_a_file = with_webhook(&with_a_file);
     let Ok(tree) = Format::Toml.read(&with_a_file) else { panic!("the example is no TOML") };
     read(&context, Some(&tree), Config::default());
     context.asked()
+}
+
+/// The example with the webhook that it shows, in place of its relay.
+fn with_webhook(example: &str) -> String {
+    let lines = example.lines().filter(|line| !line.starts_with("connectionString = "));
+    lines.map(|line| line.strip_prefix("# In its place: ").unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_webhook_of_the_example_loads() {
+    let config = toml(&with_webhook(EXAMPLE));
+    let webhook = config.email().unwrap().webhook.as_ref().unwrap();
+    assert_eq!((webhook.host(), webhook.secret_count()), ("mail.example.com", 1));
+    assert_eq!(webhook.header_names().count(), 1);
 }
 
 #[test]

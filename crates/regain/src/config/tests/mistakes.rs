@@ -14,7 +14,7 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_the_file() {
             "regain.toml:6: limits.perAddress: must be true or false, not a number",
             "regain.toml:8: authProviders[0].type: is not a provider of Regain; write \"password\"",
             "regain.toml:9: authProviders[0].emailHandlerConfig.connectionString: is missing; write for example \
-             \"smtps://user:password@smtp.example.com\"",
+             \"smtps://user:password@smtp.example.com\", or a webhook in its place",
             "regain.toml:9: authProviders[0].emailHandlerConfig.from: is missing; write whom the mails are from, \
              for example \"sender@example.com\"",
             "regain.toml:10: authProviders[0].emailHandlerConfig.form: is not a key; did you mean \"from\"?",

@@ -7,6 +7,7 @@ mod mistakes;
 mod overrides;
 mod ros;
 mod values;
+mod webhook;
 mod yaml;
 
 use std::path::Path;

@@ -97,7 +97,7 @@ fn all_mistakes_of_a_yaml_file_have_their_line_and_key() {
             "regain.yaml:8: passwordPolicy: must be a table, not empty",
             "regain.yaml:10: authProviders[0].type: is not a provider of Regain; write \"password\"",
             "regain.yaml:11: authProviders[0].emailHandlerConfig.connectionString: is missing; write for example \
-             \"smtps://user:password@smtp.example.com\"",
+             \"smtps://user:password@smtp.example.com\", or a webhook in its place",
             "regain.yaml:11: authProviders[0].emailHandlerConfig.from: is missing; write whom the mails are from, for \
              example \"sender@example.com\"",
             "regain.yaml:12: authProviders[0].emailHandlerConfig.form: is not a key; did you mean \"from\"?",
