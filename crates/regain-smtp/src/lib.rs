@@ -9,6 +9,7 @@ mod session;
 mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trial;
 
 pub use dkim::{
     DkimAlgorithm, DkimError, DkimFields, DkimKey, DkimKeyError, DkimRecord, DkimSigner, PublishedFault,
@@ -18,3 +19,4 @@ pub use pool::{Accepted, Pool};
 pub use sender::{Mailbox, Sender, SenderError};
 pub use session::{Deadlines, EnhancedCode, Envelope, Reply, TrustRoots};
 pub use settings::{AuthMethod, Settings, SettingsError, StartTls, TlsCa, TlsVersion};
+pub use trial::{Step, trial};

@@ -8,6 +8,7 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 
 use super::wire;
+use crate::trial::{Step, note};
 use crate::{Cause, Phase, SendError, Settings};
 
 /// More addresses than this of one name are not tried.
@@ -23,13 +24,17 @@ pub(super) async fn connect(settings: &Settings, end: Instant) -> Result<TcpStre
     })
     .await?;
     let addresses: Vec<_> = found.take(MOST_ADDRESSES).collect();
+    note(|| Step::Found(addresses.clone()));
     let mut failure = SendError::new(Phase::Resolve, Cause::Io(io::ErrorKind::NotFound));
     for (tried, &address) in addresses.iter().enumerate() {
         // An address that swallows packets takes only its share, so that the next one has a chance.
         let share = end.saturating_duration_since(Instant::now())
             / u32::try_from(addresses.len() - tried).unwrap_or(1);
         match open(address, settings.local_address(), share).await {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                note(|| Step::Connected(address));
+                return Ok(stream);
+            }
             Err(error) => failure = error,
         }
     }

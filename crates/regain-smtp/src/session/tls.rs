@@ -1,17 +1,19 @@
 //! Owns how TLS is spoken: which roots are trusted, which name must be in the certificate. It must not decide
 //! whether TLS is spoken.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use super::wire::{self, Transport};
+use crate::trial::{Step, note};
 use crate::{Phase, SendError, Settings, StartError, StartTls, TlsVersion};
 
 /// Whose signature makes a relay's certificate valid, where the URL has no `tls.ca`.
@@ -77,11 +79,24 @@ impl Tls {
     ) -> Result<Box<dyn Transport>, SendError> {
         wire::deadline(Phase::Tls, end, async {
             match self.connector.connect(self.name.clone(), stream).await {
-                Ok(stream) => Ok(Box::new(stream) as Box<dyn Transport>),
+                Ok(stream) => {
+                    note(|| encrypted(stream.get_ref().1));
+                    Ok(Box::new(stream) as Box<dyn Transport>)
+                }
                 Err(error) => Err(wire::failed(Phase::Tls, &error)),
             }
         })
         .await
+    }
+}
+
+fn encrypted(connection: &ClientConnection) -> Step {
+    let text = |value: Option<&dyn Debug>| value.map(|value| format!("{value:?}")).unwrap_or_default();
+    let cipher = connection.negotiated_cipher_suite().map(|suite| suite.suite());
+    Step::Encrypted {
+        version: text(connection.protocol_version().as_ref().map(|version| version as &dyn Debug)),
+        cipher: text(cipher.as_ref().map(|cipher| cipher as &dyn Debug)),
+        certificate: connection.peer_certificates().and_then(|chain| chain.first()).map(|own| own.to_vec()),
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::reply::{self, LONGEST_REPLY, Lines};
+use crate::trial::{Step, note};
 use crate::{Cause, Phase, SendError};
 
 /// A connection in clear text or under TLS.
@@ -146,6 +147,7 @@ impl Wire {
                 complete.map_err(|why| SendError::new(phase, Cause::Protocol(why)))?
             {
                 self.received.drain(..taken);
+                note(|| replied(phase, &lines));
                 return Ok(lines);
             }
             self.received.reserve(1024);
@@ -157,6 +159,11 @@ impl Wire {
             }
         }
     }
+}
+
+fn replied(phase: Phase, lines: &Lines) -> Step {
+    let shown = if phase == Phase::Auth { Vec::new() } else { lines.lines.clone() };
+    Step::Replied { phase, code: lines.code, lines: shown }
 }
 
 /// Runs one step until its deadline.

@@ -10,6 +10,7 @@ mod login;
 mod misbehaviour;
 mod sink;
 mod tls;
+mod trial;
 
 use std::sync::Arc;
 use std::time::Duration;
