@@ -1,11 +1,14 @@
-//! `regain mail`: what a connection string and a sender mean, and what DNS has to say about signatures. Opens no
-//! connection.
+//! `regain mail`: what a connection string and a sender mean, what DNS has to say about signatures, and the test mail,
+//! which alone opens a connection.
 //!
 //! Invariant: the password appears in the JSON that was asked for and nowhere else, in no error either.
 
+mod certificate;
 mod dkim_record;
+mod trial;
 
 use std::io::Read;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -16,9 +19,10 @@ use serde_json::{Map, Value, json};
 use self::dkim_record::DkimRecord;
 use crate::output;
 
-/// Look at mail settings.
+/// Look at mail settings, and try them.
 #[derive(Subcommand)]
 pub(crate) enum Mail {
+    Test(trial::Test),
     /// Show what a connection string means.
     ///
     /// The string is read as nodemailer reads it; what nodemailer would have to guess is refused. Nothing is connected.
@@ -70,12 +74,14 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(30);
 const SOCKET_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Mail {
-    pub(crate) fn run(&self) -> Result<()> {
+    pub(crate) fn run(&self) -> Result<ExitCode> {
         match self {
-            Self::Inspect { json, url } => inspect(*json, url),
-            Self::InspectFrom { json, address } => inspect_from(*json, address),
-            Self::DkimRecord(record) => record.run(),
+            Self::Test(command) => return command.run(),
+            Self::Inspect { json, url } => inspect(*json, url)?,
+            Self::InspectFrom { json, address } => inspect_from(*json, address)?,
+            Self::DkimRecord(record) => record.run()?,
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod database;
 mod dev;
+mod diagnosis;
 mod init;
 mod keys;
 mod mail;
@@ -46,7 +47,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Serve(command) => command.run().map(done),
         Command::Check(command) => command.run(),
         Command::Config(command) => command.run().map(done),
-        Command::Mail(command) => command.run().map(done),
+        Command::Mail(command) => command.run(),
         Command::Outbox(command) => command.run().map(done),
         Command::Users(command) => command.run().map(done),
         Command::Keys(command) => command.run().map(done),

@@ -8,6 +8,7 @@ mod dkim;
 mod harness;
 mod import;
 mod inspect;
+mod mail_test;
 mod outbox;
 mod serving;
 mod users;

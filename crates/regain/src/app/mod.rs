@@ -3,6 +3,7 @@
 mod health;
 mod letterhead;
 mod providers;
+mod test_mail;
 mod upkeep;
 
 use std::net::SocketAddr;
@@ -34,6 +35,8 @@ use crate::mail::{
     Templates, WebhookMailer, WebhookSettings,
 };
 use health::AppHealth;
+
+pub use test_mail::{TestMailError, test_mail};
 
 /// How long what is under way may take once Regain is told to stop.
 pub const GRACE: Duration = Duration::from_secs(25);
