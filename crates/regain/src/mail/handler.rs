@@ -29,8 +29,8 @@ pub use mailer::{HandlerMailer, Links};
 ///   arguments, or by the letter's end; see [`HandlerError`]. [`LetterDetails::id`] tells a repeat from a new mail: pass
 ///   it on as idempotency key.
 /// - **In time.** A call that takes longer than [`HandlerDelivery::time_limit`] is dropped at its next await and repeated
-///   later. So is one that is still under way 25 s after the process was told to stop. Do not block the thread: use
-///   `tokio::task::spawn_blocking` for what does.
+///   later. One that is still under way 25 s after the process was told to stop is no longer waited for. Do not block the
+///   thread: use `tokio::task::spawn_blocking` for what does.
 /// - **Panics.** A call that panics ends its letter (`dead`); the courier goes on with the others.
 /// - **Secrets.** Whoever has the token can use the link. It is exposed by [`Token::expose`] alone; keep it out of logs.
 #[async_trait]

@@ -29,6 +29,9 @@ use super::app::ADA;
 #[expect(dead_code, reason = "the test has a `main` of its own")]
 mod example;
 
+/// The handler never comes to an end with mails to this address.
+const ENDLESS: &str = "endless@example.org";
+
 /// How long something that must come is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -140,9 +143,9 @@ impl EmailHandler for Failing {
         self.calls.lock().unwrap().push((email.as_str().to_owned(), arguments));
         if email.as_str() == ADA && self.failures.load(Ordering::SeqCst) > 0 {
             self.failures.fetch_sub(1, Ordering::SeqCst);
-            return if email.as_str() == ADA { (self.how)() } else { Ok(()) };
+            return (self.how)();
         }
-        Ok(())
+        if email.as_str() == ENDLESS { std::future::pending().await } else { Ok(()) }
     }
 }
 
@@ -161,7 +164,7 @@ impl Running {
         let config = Config { data_path: directory.path().to_owned(), ..Config::default() };
         let calls = Arc::default();
         let handler = Failing { calls: Arc::clone(&calls), failures: AtomicU32::new(failures), how };
-        let delivery = HandlerDelivery::new(Arc::new(handler)).at_once(2);
+        let delivery = HandlerDelivery::new(Arc::new(handler)).at_once(2).time_limit(Duration::from_secs(15));
         let regain = Arc::new(Regain::open(&config, Delivery::Handler(delivery)).await.unwrap());
         let (stop, running) = (CancellationToken::new(), Arc::clone(&regain));
         let stopped = stop.clone();
@@ -249,6 +252,24 @@ async fn an_unavailable_provider_rests_without_charging_the_letter() {
     assert_eq!(app.calls_for(ADA).len(), 3);
     assert_eq!(app.health().await, "ok");
     app.stop().await;
+}
+
+#[tokio::test]
+async fn a_handler_that_hangs_keeps_its_letter_until_its_time_is_over_and_holds_up_nobody() {
+    let app = Running::start(0, || Ok(())).await;
+    app.register(ENDLESS).await;
+    until("call", async || (!app.calls_for(ENDLESS).is_empty()).then_some(())).await;
+    app.register(ADA).await;
+    app.letter(ADA, LetterState::Sent).await;
+    // Of the one letter that is left, what comes next is the end of its lease.
+    let lease = async || app.regain.service().store.next_due().await.unwrap();
+    let first = lease().await.unwrap();
+    until("renewed lease", async || lease().await.filter(|lease| *lease > first)).await;
+    assert_eq!(app.calls_for(ENDLESS).len(), 1, "nobody else has taken it over");
+    let letter = app.letter(ENDLESS, LetterState::Waiting).await;
+    assert_eq!(letter.last_error.as_deref(), Some("the application's handler took longer than 15s"));
+    assert_eq!(letter.attempts, 1);
+    app.stop.cancel();
 }
 
 #[tokio::test]
