@@ -143,6 +143,19 @@ test('a wrong secret gives up no mail, and is told', async (t) => {
   await receiver.mail('mail.confirm', { ms: 60_000 });
 });
 
+test('a receiver that answers 400 to everybody rests after three domains, and gives up no mail', async (t) => {
+  const receiver = await Receiver.start(t);
+  receiver.script = () => 400;
+  const { installation, server } = await installed(t, receiver);
+  const names = ['ann@one.example', 'bob@two.example', 'cleo@three.example'];
+  for (const name of names) assert.equal((await server.client.register(name, 'first password')).status, 200);
+  await until('degraded health', async () => (await fetch(`${server.url}/health`).then((r) => r.json())).status === 'degraded');
+  assert.ok((await installation.letters()).every((letter) => ['waiting', 'claimed'].includes(letter.state)));
+  receiver.script = () => undefined;
+  await receiver.mail('mail.confirm', { count: 3, ms: 60_000 });
+  assert.deepEqual(receiver.requests.filter((seen) => seen.accepted).map((seen) => seen.body.data.to).sort(), names);
+});
+
 test('with two secrets, receivers that know either take the mail', async (t) => {
   const next = 'whsec_HyAhIiMkJSYnKCkqKywtLi8wMTIzNDU2Nzg5Ojs8PT4=';
   for (const secret of [SECRET, next]) {
