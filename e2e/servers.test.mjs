@@ -12,7 +12,7 @@ import { Installation } from './lib/regain.mjs';
 import { Aiosmtpd } from './lib/servers/aiosmtpd.mjs';
 import { Exim } from './lib/servers/exim.mjs';
 import { Greylist } from './lib/servers/greylist.mjs';
-import { urlOf, USER } from './lib/servers/offer.mjs';
+import { CROWD, urlOf, USER } from './lib/servers/offer.mjs';
 import { PostfixRelay } from './lib/servers/postfix.mjs';
 import { SmtpServer } from './lib/servers/smtp_server.mjs';
 import { Tap } from './lib/servers/tap.mjs';
@@ -174,6 +174,28 @@ async function isGreylisted(t) {
   assert.equal(onlyLink((await parseMail(raw)).text).split('?')[0], `${installation.url}/confirm-email`);
 }
 
+/**
+ * A relay that takes its time while a dozen people register: their mail goes out in one go over a few connections once it
+ * speaks, each once. Where the relay allows it, an envelope goes out behind the message before it.
+ */
+async function getsTheBacklog(t, Server, offer) {
+  const { relay, tap, installation, client } = await start(t, Server, offer);
+  tap.hold();
+  const addresses = CROWD.map((person) => `${person}@users.test`);
+  const answers = await Promise.all(addresses.map((address) => client.register(address, 'first password')));
+  assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
+  tap.release();
+  await until('all letters to be sent', async () => (await installation.letters()).every(({ state }) => state === 'sent'), 60_000);
+  assert.equal((await installation.letters()).length, CROWD.length);
+  const links = new Set();
+  for (const address of addresses) links.add(onlyLink((await parseMail(await relay.mail(address))).text));
+  assert.equal(links.size, CROWD.length, 'a link of their own');
+  checkWire(tap, offer, CROWD.length);
+  assert.ok(tap.connections.length <= 10, `${tap.connections.length} connections`);
+  if (offer.pipelining === false) assert.equal(tap.riding, 0);
+  else assert.ok(tap.riding > 0, 'envelopes behind the dot');
+}
+
 describe('servers', { concurrency: 4 }, () => {
   test('Postfix that greylists gets the letter a minute later', isGreylisted);
 
@@ -181,6 +203,17 @@ describe('servers', { concurrency: 4 }, () => {
     for (const [way, offer] of Object.entries(WAYS)) {
       if (!lacks(offer)) test(`${name} takes mail ${way}`, (t) => takesBothMails(t, server, offer));
     }
+  }
+
+  for (const [name, server, pipelining] of [
+    ['Postfix', PostfixRelay, true],
+    ['Exim', Exim, true],
+    ['Exim', Exim, false],
+    ['smtp-server', SmtpServer, true],
+    ['aiosmtpd', Aiosmtpd, false],
+  ]) {
+    const way = pipelining ? 'with' : 'without';
+    test(`${name} gets a backlog ${way} PIPELINING`, (t) => getsTheBacklog(t, server, { tls: 'none', pipelining }));
   }
 
   // All but Exim can be made to keep their limit to themselves. They then find out when they have the mail.

@@ -110,6 +110,7 @@ auth_advertise_hosts = ${login ? '${if def:tls_in_cipher {*}}' : ''}
 pipelining_advertise_hosts = ${pipelining ? '*' : ''}
 chunking_advertise_hosts =
 accept_8bitmime = ${eightBit}
+smtp_accept_queue_per_connection = 0
 message_size_limit = ${size ?? '50M'}
 host_lookup =
 helo_lookup_domains =

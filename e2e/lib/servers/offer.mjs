@@ -1,7 +1,7 @@
 // Owns what the relays of `servers.test.mjs` have in common: what one may offer, the login it wants, and the URL that
 // an operator would write for it.
 //
-// An offer is `{tls, login, pipelining, eightBit, size}`:
+// An offer is `{tls, login, pipelining, eightBit, size, hideSize}`:
 //   tls         'none', 'starttls' or 'smtps'; with the last two, nothing is taken in the clear
 //   login       the one mechanism offered ('PLAIN', 'LOGIN', …), without which nothing is taken; absent: none is offered
 //   pipelining  whether PIPELINING is announced; true where it is left out
@@ -15,7 +15,8 @@ export const USER = 'mailer@regain.test';
 export const PASSWORD = 's3cret: with @ and %';
 
 /** Whom the relays keep mail for: all of these at each domain. The second is how `bücher.test` is written on the wire. */
-export const PEOPLE = ['ada', 'ben', 'cleo', 'dan'];
+export const CROWD = Array.from({ length: 12 }, (_, i) => `user${i}`);
+export const PEOPLE = ['ada', 'ben', 'cleo', 'dan', ...CROWD];
 export const DOMAINS = ['users.test', 'xn--bcher-kva.test'];
 
 /** The connection string for a relay with that offer, with the right password or another. */

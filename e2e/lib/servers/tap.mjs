@@ -5,22 +5,31 @@ import net from 'node:net';
 /** `connections` are lists of `{from: 'client' | 'relay', bytes}`, in the order in which the pieces came. */
 export class Tap {
   static async start(t, port) {
-    const tap = new Tap(port);
+    const tap = new Tap();
+    tap.hop = net.createServer((client) => tap.take(client, port));
     await new Promise((resolve) => tap.hop.listen(0, '127.0.0.1', resolve));
     tap.port = tap.hop.address().port;
     t.after(() => tap.hop.close());
     return tap;
   }
 
-  constructor(port) {
-    this.connections = [];
-    this.hop = net.createServer((client) => {
-      const relay = net.connect(port, '127.0.0.1');
-      const pieces = [];
-      this.connections.push(pieces);
-      this.pass(client, relay, 'client', pieces);
-      this.pass(relay, client, 'relay', pieces);
-    });
+  constructor() {
+    Object.assign(this, { connections: [], released: Promise.resolve(), release: () => {} });
+  }
+
+  /** Keeps connections from now on waiting for their greeting, until `release` is called. */
+  hold() {
+    this.released = new Promise((resolve) => (this.release = resolve));
+  }
+
+  async take(client, port) {
+    client.on('error', () => {}); // Also while it is held.
+    await this.released;
+    const relay = net.connect(port, '127.0.0.1');
+    const pieces = [];
+    this.connections.push(pieces);
+    this.pass(client, relay, 'client', pieces);
+    this.pass(relay, client, 'relay', pieces);
   }
 
   pass(source, target, from, pieces) {
@@ -42,11 +51,19 @@ export class Tap {
 
   /** For each transaction, how many commands of it came before the reply to its MAIL: 1 without pipelining, else 3. */
   get bursts() {
-    const envelopes = this.connections.flatMap((pieces) => {
-      const said = pieces.map(({ from, bytes }) => (from === 'client' ? bytes.toString('latin1') : '\0\n')).join('');
-      return said.match(/^MAIL FROM:[^\0]*/gim) ?? [];
-    });
+    const envelopes = this.monologues.flatMap((said) => said.match(/^MAIL FROM:[^\0]*/gim) ?? []);
     return envelopes.map((text) => text.match(/^(MAIL|RCPT|DATA)\b/gim).length);
+  }
+
+  /** How many envelopes were sent behind the final dot of the message before, without waiting for the reply to it. */
+  get riding() {
+    return this.monologues.flatMap((said) => said.match(/\r\n\.\r\nMAIL FROM:/g) ?? []).length;
+  }
+
+  /** For each connection what the client said, with a NUL wherever the relay spoke in between. */
+  get monologues() {
+    const piece = ({ from, bytes }) => (from === 'client' ? bytes.toString('latin1') : '\0\n');
+    return this.connections.map((pieces) => pieces.map(piece).join(''));
   }
 
   /** The messages as they crossed the wire: from behind the 354 up to the final dot, with it. */
