@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use axum::http::HeaderName;
 use regain_core::{Limits, PasswordPolicy, Policy};
+use regain_smtp::Mailbox;
 
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use environment::Environment;
@@ -170,6 +171,12 @@ impl Config {
         }
         if self.link_base().is_some_and(|base| base.is_insecure()) {
             warnings.push("links in mails are http:, so whoever sees the traffic can take over accounts");
+        }
+        if email.from.mailboxes().iter().any(Mailbox::needs_smtputf8) {
+            warnings.push(
+                "from has letters beyond ASCII before its @, which only a relay with SMTPUTF8 takes, and only for \
+                 mailboxes that take it, too",
+            );
         }
         let is_aligned = |from: &str| email.dkim.iter().any(|dkim| dkim.signer.is_aligned_with(from));
         if !email.dkim.is_empty()

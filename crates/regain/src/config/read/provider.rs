@@ -1,7 +1,7 @@
 //! The keys of `authProviders`, with the names of the ROS documentation.
 
 use regain_core::Purpose;
-use regain_smtp::{Mailbox, Sender, Settings};
+use regain_smtp::{Sender, Settings};
 
 use super::super::Config;
 use super::super::base_url::BaseUrl;
@@ -144,17 +144,6 @@ fn relay(text: &str) -> Result<Settings, String> {
     Ok(settings)
 }
 
-/// A sender that every relay can take.
-fn sender(text: &str) -> Result<Sender, String> {
-    let sender = Sender::parse(text).map_err(|error| error.to_string())?;
-    if sender.mailboxes().iter().any(Mailbox::needs_smtputf8) {
-        return Err(
-            "has letters beyond ASCII before its @, which needs SMTPUTF8; that is not supported".to_owned()
-        );
-    }
-    Ok(sender)
-}
-
 /// How mails leave; a part that is mistaken is `None`.
 struct WayOut {
     relays: Option<Vec<Settings>>,
@@ -166,7 +155,7 @@ struct WayOut {
 fn way_out(section: &mut Section<'_>) -> WayOut {
     let connection = section.find("connectionString");
     let webhook = section.section("webhook");
-    let sender = |found: Found<'_>| found.parse(sender);
+    let sender = |found: Found<'_>| found.parse(Sender::parse);
     let Some(webhook) = webhook else {
         if connection.is_none() {
             section.missing(

@@ -97,11 +97,9 @@ fn each_wrong_value_of_the_mail_is_refused_with_its_key_and_line() {
             "{mistake}"
         );
     }
-    for (from, to, key) in [
-        ("smtp://", "http://", "connectionString"),
-        ("sender@example.com", "nobody", "from"),
-        ("sender@example.com", "jürgen@example.com", "from"),
-    ] {
+    for (from, to, key) in
+        [("smtp://", "http://", "connectionString"), ("sender@example.com", "nobody", "from")]
+    {
         let mistake = mistake(&MAIL.replace(from, to));
         assert!(mistake.contains(&format!("emailHandlerConfig.{key}: ")), "{mistake}");
         assert!(!mistake.contains("hunter2"), "{mistake}");

@@ -149,6 +149,7 @@ fn what_deserves_a_second_look_is_a_warning() {
     assert!(warnings(&MAIL.replace("publicUrl", "#")).contains("this machine only"));
     let insecure = format!("{MAIL}\nbaseUrl = 'http://x.org'\nallowInsecureBaseUrl = true");
     assert!(warnings(&insecure).contains("http:"));
+    assert!(warnings(&MAIL.replace("sender@", "j\u{f5}geva@")).contains("SMTPUTF8"));
 }
 
 #[test]

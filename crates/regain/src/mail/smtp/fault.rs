@@ -10,13 +10,17 @@
 //! | final dot | later, also 421; greylisted for 45x; 5xx never | later, perhaps it was taken |
 //!
 //! A relay's fault is permanent, that is a matter of configuration, with 5xx, TLS that fails, or no usable login.
-//! An address of ours that cannot be a sender is configuration too; a recipient that cannot be one is never.
+//! An address of ours that cannot be a sender, or not at a relay without SMTPUTF8, is configuration too; a recipient that
+//! cannot be one is never.
 //!
 //! A 421 at the final dot is `later`, since the letter's content may have caused it: blamed on the relay, one such
 //! letter would keep its attempts for ever and hold up all others.
 
 use regain_core::mailer::LaterKind;
 use regain_smtp::{Cause, EnhancedCode, Phase};
+
+/// The extension that an address beyond ASCII before its `@` needs.
+const SMTPUTF8: &str = "SMTPUTF8";
 
 /// What a failure says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +41,10 @@ pub(super) fn fault(phase: Phase, cause: &Cause) -> Fault {
             Fault::Later(LaterKind::Policy)
         }
         Cause::Refused(reply) => refused(phase, reply.code(), reply.enhanced()),
-        Cause::InvalidEnvelope(_) if phase == Phase::Mail => Fault::Relay { permanent: true },
+        // The sender is the same for every letter.
+        Cause::InvalidEnvelope(_) | Cause::Unsupported(SMTPUTF8) if phase == Phase::Mail => {
+            Fault::Relay { permanent: true }
+        }
         Cause::InvalidEnvelope(_) | Cause::Unsupported(_) | Cause::TooLarge { .. } => Fault::Never,
         Cause::PoolClosed | Cause::QueueFull => Fault::Relay { permanent: false },
         Cause::Tls(_) | Cause::TlsUnavailable | Cause::AuthUnavailable if is_before_rcpt(phase) => {
@@ -259,7 +266,8 @@ mod tests {
     fn an_envelope_is_the_letters_where_it_names_the_recipient() {
         assert_eq!(fault(Phase::Rcpt, &Cause::InvalidEnvelope("x")), Fault::Never);
         assert_eq!(fault(Phase::Mail, &Cause::InvalidEnvelope("x")), PERMANENT);
-        assert_eq!(fault(Phase::Mail, &Cause::Unsupported("SMTPUTF8")), Fault::Never);
+        assert_eq!(fault(Phase::Mail, &Cause::Unsupported("SMTPUTF8")), PERMANENT);
+        assert_eq!(fault(Phase::Rcpt, &Cause::Unsupported("SMTPUTF8")), Fault::Never);
         assert_eq!(fault(Phase::Mail, &Cause::TooLarge { limit: 1000 }), Fault::Never);
         assert_eq!(fault(Phase::Connect, &Cause::PoolClosed), TEMPORARY);
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use regain_core::mailer::LaterKind;
 use regain_core::{Address, LetterId, Purpose, Timestamp, Token, UserAgent};
-use regain_smtp::testing::{Behaviour, ScriptedServer};
+use regain_smtp::testing::{Behaviour, Features, ScriptedServer};
 use regain_smtp::{Deadlines, Phase, Sender, Settings, TrustRoots};
 
 use super::*;
@@ -12,8 +12,12 @@ use crate::mail::templates::{AllOverrides, Templates};
 const TOKEN: &str = "005f77885fd1f45bf69fb72d7a82374d53609e5182d6a9b07355fa033cdd67d1";
 
 fn mailer(url: &str) -> SmtpMailer {
+    mailer_from("notes@example.org", url)
+}
+
+fn mailer_from(sender: &str, url: &str) -> SmtpMailer {
     let composer = Composer::new(Letterhead {
-        sender: Sender::parse("notes@example.org").unwrap(),
+        sender: Sender::parse(sender).unwrap(),
         templates: Templates::new(AllOverrides::default(), true).unwrap(),
         link_base: "https://example.org".to_owned(),
         app_name: "Notes".to_owned(),
@@ -122,6 +126,29 @@ async fn a_letter_that_makes_no_mail_reaches_no_relay() {
     let error = mailer(&server.url()).deliver(Parcel { token: None, ..parcel() }).await.unwrap_err();
     assert!(matches!(error, DeliveryError::Never { reply: None, .. }), "{error:?}");
     assert!(server.connections().is_empty());
+}
+
+#[tokio::test]
+async fn an_address_beyond_ascii_arrives_at_a_relay_with_smtputf8_and_is_given_up_at_another() {
+    let to = || Address::parse("j\u{f5}geva@example.net").unwrap();
+    let extensions = ["PIPELINING", "8BITMIME", "SMTPUTF8"].map(str::to_owned).to_vec();
+    let server = ScriptedServer::with(Features { extensions, ..Features::default() }).await;
+    server.on(Phase::FinalDot, Behaviour::reply("250 queued for j\u{f5}geva"));
+    let receipt = mailer(&server.url()).deliver(Parcel { to: to(), ..parcel() }).await.unwrap();
+    assert_eq!(receipt.reply, "250 queued for [hidden]");
+    let received = &server.messages()[0];
+    assert_eq!(received.to, ["j\u{f5}geva@example.net"]);
+    assert!(received.text().contains("\r\nTo: <j\u{f5}geva@example.net>\r\n"));
+    mailer_from("j\u{f5}geva@example.org", &server.url()).deliver(parcel()).await.unwrap();
+    assert_eq!(server.messages()[1].from, "j\u{f5}geva@example.org");
+
+    let server = ScriptedServer::start().await;
+    let error = mailer(&server.url()).deliver(Parcel { to: to(), ..parcel() }).await.unwrap_err();
+    let DeliveryError::Never { reason, reply: None } = error else { panic!("{error:?}") };
+    assert!(reason.contains("SMTPUTF8") && !reason.contains("geva"), "{reason}");
+    // A sender is every letter's, so it is for the operator to change, and no letter is given up for it.
+    let error = mailer_from("j\u{f5}geva@example.org", &server.url()).deliver(parcel()).await.unwrap_err();
+    assert!(matches!(error, DeliveryError::Relay { permanent: true, .. }), "{error:?}");
 }
 
 #[tokio::test]
