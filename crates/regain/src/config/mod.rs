@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use axum::http::HeaderName;
 use regain_core::{Limits, PasswordPolicy, Policy};
-use regain_smtp::Mailbox;
+use regain_smtp::{Mailbox, Sender};
 
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use environment::Environment;
@@ -172,7 +172,7 @@ impl Config {
         if self.link_base().is_some_and(|base| base.is_insecure()) {
             warnings.push("links in mails are http:, so whoever sees the traffic can take over accounts");
         }
-        if email.from.mailboxes().iter().any(Mailbox::needs_smtputf8) {
+        if email.from.iter().flat_map(Sender::mailboxes).any(Mailbox::needs_smtputf8) {
             warnings.push(
                 "from has letters beyond ASCII before its @, which only a relay with SMTPUTF8 takes, and only for \
                  mailboxes that take it, too",
@@ -180,11 +180,7 @@ impl Config {
         }
         let is_aligned = |from: &str| email.dkim.iter().any(|dkim| dkim.signer.is_aligned_with(from));
         if !email.dkim.is_empty()
-            && !email
-                .from
-                .iter()
-                .flat_map(regain_smtp::Sender::mailboxes)
-                .all(|from| is_aligned(from.domain()))
+            && !email.from.iter().flat_map(Sender::mailboxes).all(|from| is_aligned(from.domain()))
         {
             warnings.push(
                 "no key of dkim is for the domain of from, so the signatures do not count for it (DMARC): write the \
