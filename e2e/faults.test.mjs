@@ -159,7 +159,7 @@ describe('a crash', { concurrency: true }, () => {
       const first = tokenIn((await relay.mail(ANN, { count: 2 })).raw);
       const begun = performance.now();
       assert.equal((await server.client.completeReset(first, current)).status, 200);
-      const whole = Math.ceil(performance.now() - begun);
+      let whole = performance.now() - begun;
       const outcomes = { old: 0, new: 0, answered: 0 };
       const notices = () => value(database, `SELECT count(*) FROM letters WHERE purpose = 'password_changed'`);
       const links = () => relay.mails.filter((m) => m.accepted && m.raw.includes('token=')).length;
@@ -173,7 +173,12 @@ describe('a crash', { concurrency: true }, () => {
         const token = tokenIn(relay.mails.findLast((m) => m.accepted && m.raw.includes('token=')).raw);
 
         const wanted = `password of round ${round}`;
-        const answer = statusOf(server.client.completeReset(token, wanted));
+        const asked = performance.now();
+      const answer = statusOf(server.client.completeReset(token, wanted)).then((status) => {
+        // The first one may have had a busy moment.
+        if (status === 200) whole = Math.min(whole, performance.now() - asked);
+        return status;
+      });
         await pause(randomInt(0, Math.ceil(whole * 1.5) + 1));
         await server.kill();
         const status = await answer;
@@ -195,7 +200,7 @@ describe('a crash', { concurrency: true }, () => {
         outcomes[isNew ? 'new' : 'old'] += 1;
         outcomes.answered += status === 200;
       }
-      t.diagnostic(`${JSON.stringify(outcomes)}, a reset takes ${whole} ms`);
+      t.diagnostic(`${JSON.stringify(outcomes)}, a reset takes ${whole.toFixed(0)} ms`);
       assert.ok(outcomes.old >= 5 && outcomes.new >= 5, `both ways: ${JSON.stringify(outcomes)}`);
       assert.deepEqual(await brokenInvariants(database), {});
     });
