@@ -2,12 +2,14 @@
 // use (standardwebhooks from npm).
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import test from 'node:test';
 import { Webhook } from 'standardwebhooks';
 
 import { makeCertificates } from './lib/certificates.mjs';
 import { onlyLink, tokenOf } from './lib/mail.mjs';
-import { temporaryDirectory } from './lib/place.mjs';
+import { freePort, temporaryDirectory } from './lib/place.mjs';
 import { Receiver, SECRET } from './lib/receiver.mjs';
 import { Installation } from './lib/regain.mjs';
 import { pause, until } from './lib/wait.mjs';
@@ -184,6 +186,25 @@ test('a receiver that never answers is given up in time, and a stop does not wai
   const letter = await installation.letter('reset', 'put off', (found) => found.attempts >= 1);
   assert.ok(JSON.stringify(letter).includes('no answer within 2s'), JSON.stringify(letter));
   await server.stop();
+});
+
+test('the receiver of the guide takes mails, and refuses what is not signed', async (t) => {
+  const guide = await readFile(new URL('../docs/webhook.md', import.meta.url), 'utf8');
+  const port = await freePort();
+  const code = /```js\n([^]*?)```/.exec(guide)[1].replace('.listen(3000)', `.listen(${port}, '127.0.0.1')`);
+  const send = 'const send = async (mail) => `sent to the provider as ${mail.id.length}`;\n';
+  const receiver = spawn('node', ['--input-type=module', '-e', send + code], {
+    cwd: new URL('.', import.meta.url).pathname,
+    env: { ...process.env, WEBHOOK_SECRET: SECRET },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  t.after(() => receiver.kill('SIGKILL'));
+  const url = `http://127.0.0.1:${port}/`;
+  await until('the receiver to refuse a forged request', async () => (await fetch(url, { method: 'POST', body: '{}' })).status === 401);
+  const { installation, server } = await installed(t, { url });
+  await server.client.register(ANN, 'first password');
+  const letter = await installation.letter('confirm', 'sent', (found) => found.state === 'sent');
+  assert.ok(JSON.stringify(letter).includes('202 Accepted: sent to the provider as 36'), JSON.stringify(letter));
 });
 
 test('HTTPS is checked: a certificate of an authority that is trusted is taken, another is not', async (t) => {

@@ -174,7 +174,7 @@ impl HandlerDelivery {
     }
 
     /// How many calls may go on at once.
-    pub(crate) fn concurrency(&self) -> usize {
+    pub fn concurrency(&self) -> usize {
         self.at_once
     }
 }

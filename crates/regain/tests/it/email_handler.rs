@@ -45,7 +45,7 @@ async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("no {what}"))
+    tokio::time::timeout(PATIENCE, asking).await.map_err(|_| format!("no {what}")).unwrap()
 }
 
 /// One request on a connection of its own.

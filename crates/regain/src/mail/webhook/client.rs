@@ -37,11 +37,11 @@ pub(super) struct Client {
 #[derive(Debug)]
 pub(super) enum Failure {
     /// Nothing was sent.
-    NoConnection(ConnectFailure),
+    Connect(ConnectFailure),
     /// What came was no HTTP.
-    NoHttp(String),
+    Nonsense(String),
     /// It was sent, perhaps in part, and nothing came back: whether it was taken is unknown.
-    NoAnswer(String),
+    Lost(String),
 }
 
 impl Client {
@@ -69,7 +69,7 @@ impl Client {
         let response = match timeout_at(deadline, self.http.request(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(failure(&error)),
-            Err(_) => return Err(Failure::NoAnswer(format!("no answer within {:?}", self.timeout))),
+            Err(_) => return Err(Failure::Lost(format!("no answer within {:?}", self.timeout))),
         };
         let (head, body) = response.into_parts();
         let text_of = |name| head.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
@@ -100,15 +100,15 @@ async fn beginning(mut body: Incoming, until: Instant) -> Vec<u8> {
 
 fn failure(error: &legacy::Error) -> Failure {
     if let Some(connect) = find::<ConnectFailure>(error) {
-        return Failure::NoConnection(connect.clone());
+        return Failure::Connect(connect.clone());
     }
     match find::<hyper::Error>(error) {
-        Some(cause) if cause.is_parse() || cause.is_parse_too_large() => Failure::NoHttp(chain(cause)),
-        Some(cause) if cause.is_canceled() => Failure::NoConnection(ConnectFailure::Connect(
+        Some(cause) if cause.is_parse() || cause.is_parse_too_large() => Failure::Nonsense(chain(cause)),
+        Some(cause) if cause.is_canceled() => Failure::Connect(ConnectFailure::Connect(
             "the connection was closed before it was used".to_owned(),
         )),
-        Some(cause) => Failure::NoAnswer(format!("the connection was lost: {}", chain(cause))),
-        None => Failure::NoAnswer(chain(error)),
+        Some(cause) => Failure::Lost(format!("the connection was lost: {}", chain(cause))),
+        None => Failure::Lost(chain(error)),
     }
 }
 
@@ -128,15 +128,15 @@ impl Failure {
     /// taken, or may be what the receiver fell over.
     pub(super) fn into_delivery_error(self) -> DeliveryError {
         match self {
-            Self::NoConnection(error) => {
+            Self::Connect(error) => {
                 let permanent = matches!(error, ConnectFailure::Tls(_));
                 DeliveryError::Relay { reason: format!("webhook: {error}"), permanent }
             }
-            Self::NoHttp(reason) => DeliveryError::Relay {
+            Self::Nonsense(reason) => DeliveryError::Relay {
                 reason: format!("webhook: no HTTP answer: {reason}"),
                 permanent: false,
             },
-            Self::NoAnswer(reason) => DeliveryError::Later {
+            Self::Lost(reason) => DeliveryError::Later {
                 reason: format!("webhook: {reason}"),
                 reply: None,
                 kind: LaterKind::Other,
