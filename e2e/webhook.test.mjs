@@ -19,7 +19,7 @@ const ANN = 'ann@example.org';
 process.env.E2E_WEBHOOK_KEY = 'from-the-environment';
 
 /** A server whose mails go to `receiver`. */
-async function installed(t, receiver, { webhook = {}, mail = {} } = {}) {
+async function installed(t, receiver, { webhook = {}, mail = {}, env } = {}) {
   const installation = await Installation.make(t, {
     mail: {
       connectionString: undefined,
@@ -28,7 +28,7 @@ async function installed(t, receiver, { webhook = {}, mail = {} } = {}) {
       ...mail,
     },
   });
-  return { installation, server: await installation.serve() };
+  return { installation, server: await installation.serve({ env }) };
 }
 
 /** The same with the account of ANN, whose confirmation mail is taken. */
@@ -46,6 +46,7 @@ test('each mail is posted once, signed, and its link completes what it is for', 
   const { installation, server } = await withAccount(t, receiver, {
     mail: { from: '"Notes" <notes@example.org>', resetActionConfig: { subject: 'For %EMAIL%' } },
     webhook: { headers: { Authorization: 'Bearer %%E2E_WEBHOOK_KEY%%' } },
+    env: { REGAIN_LOG: 'trace' },
   });
   const confirmation = receiver.of('mail.confirm')[0];
   assert.equal(confirmation.path, '/regain?key=hunter2');
@@ -77,7 +78,8 @@ test('each mail is posted once, signed, and its link completes what it is for', 
   for (const said of [stored, server.output]) {
     assert.ok(!said.includes('hunter2') && !said.includes(reset.token) && !said.includes('from-the-environment'));
   }
-  assert.ok(!server.output.includes(ANN));
+  assert.ok(!server.output.includes(ANN) && !server.output.includes(SECRET.slice(6)));
+  assert.ok(/\b(TRACE|DEBUG)\b/.test(server.output), 'everything that there is to log was logged');
 });
 
 test('an attempt that failed is repeated with the same body and id, and a signature of its own time', async (t) => {
