@@ -7,7 +7,7 @@ use std::time::Duration;
 use regain_core::flows::Trouble;
 use regain_core::letter::ClaimId;
 use regain_core::outbox::courier::{Assigned, Claimed, Courier, LEASE, RENEW_EVERY};
-use regain_core::store::Settlement;
+use regain_core::store::{Outcome, Settlement};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -49,10 +49,16 @@ impl Look {
     }
 }
 
+/// A delivery that came to its end.
+struct Ended {
+    claim: ClaimId,
+    comes_again: bool,
+}
+
 /// Deliveries that are going on.
 #[derive(Default)]
 struct InFlight {
-    tasks: JoinSet<ClaimId>,
+    tasks: JoinSet<Ended>,
     by_claim: HashMap<ClaimId, usize>,
 }
 
@@ -74,8 +80,8 @@ impl Run {
                 () = wake.notified() => look = Look::now(),
                 () = sleep_until(look.at) => look.eager = true,
                 Some(done) = in_flight.tasks.join_next() => {
-                    in_flight.finished(done);
-                    if look.when_one_ends {
+                    let comes_again = in_flight.finished(done);
+                    if comes_again || look.when_one_ends {
                         look.at = Instant::now();
                     }
                 }
@@ -136,7 +142,7 @@ impl Run {
         let wait = async {
             while !in_flight.tasks.is_empty() {
                 tokio::select! {
-                    Some(done) = in_flight.tasks.join_next() => in_flight.finished(done),
+                    Some(done) = in_flight.tasks.join_next() => drop(in_flight.finished(done)),
                     _ = renew.tick() => self.renew(&in_flight).await,
                 }
             }
@@ -148,28 +154,30 @@ impl Run {
         }
     }
 
-    /// Attempts a letter and writes down what came of it, trying again as long as the lease may hold.
-    async fn deliver(self, letter: Assigned) {
+    /// Attempts a letter and writes down what came of it, trying again as long as the lease may hold. Answers whether the
+    /// letter comes again, sooner than its lease would have run out.
+    async fn deliver(self, letter: Assigned) -> bool {
         let id = letter.claimed.letter.id;
         if self.stop.is_cancelled() {
             // Not begun yet: whoever runs next has it at once.
             if let Err(error) = self.courier.release(letter).await {
                 tracing::warn!(letter.id = %id, %error, "a letter could not be given back; its lease runs out");
             }
-            return;
+            return false;
         }
         let settlement = match self.courier.attempt(letter).await {
             Ok(Some(settlement)) => settlement,
-            Ok(None) => return,
+            Ok(None) => return false,
             Err(trouble) => {
                 tracing::warn!(letter.id = %id, %trouble, "a letter could not be attempted");
                 sleep(PAUSE).await;
-                return;
+                return false;
             }
         };
         if timeout(LEASE, self.settle(&settlement)).await.is_err() {
             tracing::error!(letter.id = %settlement.letter, "what came of a letter could not be written down; it may go out again");
         }
+        matches!(settlement.outcome, Outcome::Later { .. } | Outcome::Released { .. })
     }
 
     async fn settle(&self, settlement: &Settlement) {
@@ -195,21 +203,24 @@ impl InFlight {
         self.tasks.spawn(async move {
             // A task of its own, so that its panic is an outcome here and the count stays right.
             let id = letter.claimed.letter.id;
-            if tokio::spawn(run.deliver(letter)).await.is_err() {
+            let comes_again = tokio::spawn(run.deliver(letter)).await.unwrap_or_else(|_| {
                 tracing::error!(letter.id = %id, "delivering a letter panicked; its lease runs out");
-            }
-            claim
+                false
+            });
+            Ended { claim, comes_again }
         });
     }
 
-    fn finished(&mut self, done: Result<ClaimId, tokio::task::JoinError>) {
-        let Ok(claim) = done else { return };
+    /// Answers whether its letter comes again.
+    fn finished(&mut self, done: Result<Ended, tokio::task::JoinError>) -> bool {
+        let Ok(Ended { claim, comes_again }) = done else { return false };
         if let Some(left) = self.by_claim.get_mut(&claim) {
             *left -= 1;
             if *left == 0 {
                 self.by_claim.remove(&claim);
             }
         }
+        comes_again
     }
 }
 
