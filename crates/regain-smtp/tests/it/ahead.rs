@@ -232,6 +232,5 @@ async fn a_relay_that_closes_after_each_mail_costs_no_message_anything() {
         let mut sent = numbers(&server.received());
         sent.sort_unstable();
         assert_eq!(sent, (0..1000).collect::<Vec<_>>());
-        assert!(server.most_connections() <= 6, "a closed one may still be counted");
     }
 }

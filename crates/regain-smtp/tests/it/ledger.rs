@@ -89,7 +89,6 @@ async fn play(seed: u64, features: Features) {
             None => {}
         }
     }
-    assert!(server.most_connections() <= 4, "seed {seed}: a closed one may still be counted");
     let taken = copies.iter().sum::<i32>();
     assert!(taken > 50, "seed {seed}: the faults left only {taken}");
 }
