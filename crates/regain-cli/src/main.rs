@@ -1,6 +1,7 @@
 //! The `regain` command: what can be typed, and how an error is told. Each command is a file under `commands/`.
 
 mod commands;
+mod dns;
 mod logging;
 mod output;
 mod privacy;

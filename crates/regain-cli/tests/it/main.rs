@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod config;
 mod dkim;
+mod dns;
 mod harness;
 mod import;
 mod inspect;

@@ -1,10 +1,13 @@
 //! `regain check`: everything that can be wrong before users find it, all of it at once.
 //!
-//! Works beside a running server: it takes no lock, makes no database and no key, and sends no mail.
+//! Works beside a running server: it takes no lock, makes no database and no key, and sends no mail. What it asks the network
+//! is told in its help, and `--offline` leaves it out.
 
 mod data;
+mod domain;
 pub(super) mod relay;
 
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -15,13 +18,21 @@ use crate::privacy::{Exposed, exposed};
 use crate::settings::ConfigFile;
 use crate::{logging, output, running};
 
-/// Find what is wrong before users do: configuration, texts, links, data path, database, relay.
+/// Find what is wrong before users do: configuration, texts, links, data path, database, relays, DNS.
 ///
-/// Connects to the relay, with TLS and the login, and sends nothing. May be run while a server runs. Every finding is a
-/// line: ok, note (worth a second look) or problem. The exit code is 1 where there is a problem.
+/// Connects to each relay, with TLS and the login, and sends nothing. Asks DNS for SPF, DKIM and DMARC of the sender's domain;
+/// that takes five seconds at most, and it is no problem if DNS does not answer. May be run while a server runs. Every finding
+/// is a line: ok, note (worth a second look) or problem. The exit code is 1 where there is a problem.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  regain check\n  regain check --config /etc/regain/regain.toml")]
+#[command(after_help = "Examples:\n  regain check\n  regain check --config /etc/regain/regain.toml\n  \
+    regain check --offline")]
 pub(crate) struct Check {
+    /// Ask nothing of the network: neither relays nor DNS
+    #[arg(long)]
+    offline: bool,
+    /// Ask this DNS server (an address, perhaps with a port) in place of those of /etc/resolv.conf
+    #[arg(long, value_name = "ADDRESS", value_parser = dns_server, conflicts_with = "offline")]
+    dns_server: Option<SocketAddr>,
     #[command(flatten)]
     config: ConfigFile,
 }
@@ -72,7 +83,13 @@ impl Check {
         let config = self.config.load()?;
         let mut findings = self.of_configuration(&config);
         findings.extend(data::findings(&config));
-        findings.extend(running::block_on(async { Ok(relay::findings(&config).await) })?);
+        if !self.offline {
+            findings.extend(running::block_on(async {
+                let mut found = relay::findings(&config).await;
+                found.extend(domain::findings(&config, self.dns_server).await);
+                Ok(found)
+            })?);
+        }
         output::say(&output::table(&findings.iter().map(Finding::row).collect::<Vec<_>>()))?;
         let problems = findings.iter().filter(|finding| finding.verdict == Verdict::Problem).count();
         match problems {
@@ -107,6 +124,13 @@ impl Check {
             findings.push(Finding::ok("links", format!("begin with {}", base.as_str())));
         }
         findings.extend(config.warnings().into_iter().map(|warning| Finding::note("links", warning)));
+        findings.extend(domain::alignment(config));
         findings
     }
+}
+
+fn dns_server(text: &str) -> Result<SocketAddr, &'static str> {
+    let with_port =
+        text.parse().or_else(|_| text.parse().map(|address: IpAddr| SocketAddr::new(address, 53)));
+    with_port.map_err(|_| "is no address: write 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53")
 }
