@@ -1,0 +1,117 @@
+// Being told to stop: what is under way is finished, what is not begun waits for the next start, and nobody holds it up.
+
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { describe, test } from 'node:test';
+
+import { importAccounts, inParallel, names } from './lib/accounts.mjs';
+import { databaseOf, sql, value } from './lib/database.mjs';
+import { Installation } from './lib/regain.mjs';
+import { ScriptedRelay, SILENCE } from './lib/relay.mjs';
+import { pause, until, within } from './lib/wait.mjs';
+
+const ANN = 'ann@example.org';
+
+/** A server with accounts of these names, and its relay. */
+async function start(t, all) {
+  const relay = await ScriptedRelay.start(t);
+  const installation = await Installation.make(t, { relay: relay.url });
+  await importAccounts(installation, all);
+  const server = await installation.serve();
+  const ask = (name) => server.client.askForReset(name).then(({ status }) => assert.equal(status, 200));
+  return { relay, installation, server, ask, database: databaseOf(installation.data) };
+}
+
+/** A connection on which these bytes were sent, and nothing more. */
+async function connection(t, port, bytes) {
+  const socket = net.connect(port, '127.0.0.1');
+  t.after(() => socket.destroy());
+  socket.on('error', () => {});
+  await new Promise((resolve) => socket.once('connect', resolve));
+  socket.write(bytes);
+  return socket;
+}
+
+describe('a stop', { concurrency: 4 }, () => {
+  test('while a relay takes five seconds a mail: what is under way is delivered, the rest by the next start, all once', async (t) => {
+    const all = names(40);
+    const { relay, installation, server, ask, database } = await start(t, all);
+    relay.script.dot = async () => void (await pause(5000));
+    await inParallel(all, 8, ask);
+    await until('mails under way', () => relay.mails.length > 0);
+    const begun = performance.now();
+    const { code } = await server.stop();
+    assert.equal(code, 0);
+    assert.ok(performance.now() - begun < 15_000);
+    const sent = relay.mails.length;
+    assert.ok(relay.mails.every((mail) => mail.accepted));
+    assert.deepEqual(await sql(database, 'SELECT state, count(*) AS n FROM letters GROUP BY 1 ORDER BY 1'), [
+      { state: 'sent', n: sent }, { state: 'waiting', n: all.length - sent },
+    ], 'no claim is left behind');
+
+    relay.behave();
+    await installation.serve();
+    await until('the rest', () => all.every((name) => relay.accepted(name).length > 0), 30_000);
+    assert.equal(relay.mails.length, all.length);
+  });
+
+  test('while a relay does not answer ends with the time of grace, and the next start sends one copy more at most', async (t) => {
+    const { relay, installation, server, ask, database } = await start(t, [ANN]);
+    relay.script.dot = SILENCE;
+    await ask(ANN);
+    await until('the mail', () => relay.mails.length === 1);
+    const begun = performance.now();
+    const { code } = await server.stop({ ms: 40_000 });
+    const took = performance.now() - begun;
+    assert.equal(code, 0);
+    assert.ok(took > 20_000 && took < 35_000, `${took.toFixed(0)} ms`);
+
+    relay.behave();
+    await installation.serve();
+    await until('the letter to be sent', async () => (await value(database, 'SELECT state FROM letters')) === 'sent');
+    assert.equal(relay.mails.length, 2);
+    assert.deepEqual(relay.mails[1].raw, relay.mails[0].raw);
+  });
+
+  test('asked for twice is at once', async (t) => {
+    const { relay, installation, server, ask, database } = await start(t, [ANN]);
+    relay.script.dot = SILENCE;
+    await ask(ANN);
+    await until('the mail', () => relay.mails.length === 1);
+    server.child.kill('SIGTERM');
+    await until('the first to be heard', () => /stopping/.test(server.output));
+    const begun = performance.now();
+    server.child.kill('SIGTERM');
+    const { code } = await within(5000, 'end', server.ended);
+    assert.equal(code, 128 + 15);
+    assert.ok(performance.now() - begun < 2000);
+    relay.behave();
+    await installation.serve();
+    await until('the letter to be sent', async () => (await value(database, 'SELECT state FROM letters')) === 'sent');
+    assert.deepEqual(relay.mails[1].raw, relay.mails[0].raw);
+  });
+
+  test('is not held up by clients that are half there, and answers those that are', async (t) => {
+    const { server } = await start(t, [ANN]);
+    const head = 'Host: localhost\r\nContent-Type: application/json\r\n';
+    const whole = `GET /health HTTP/1.1\r\n${head}\r\n`;
+    const idle = await connection(t, server.port, whole);
+    await new Promise((resolve) => idle.once('data', resolve));
+    await connection(t, server.port, '');
+    await connection(t, server.port, `POST /auth/password/updateAccount HTTP/1.1\r\nHost: loc`);
+    await connection(t, server.port, `POST /auth/password/updateAccount HTTP/1.1\r\n${head}Content-Length: 500\r\n\r\n{"provider_id"`);
+    const deaf = await connection(t, server.port, whole.repeat(50));
+    deaf.pause();
+    // Hashing a password takes its time.
+    const registering = Array.from({ length: 8 }, (_, i) => server.client.register(`new${i}@example.org`, 'first password'));
+    await pause(50);
+    const begun = performance.now();
+    const { code } = await server.stop();
+    const took = performance.now() - begun;
+    assert.equal(code, 0);
+    assert.ok(took < 8000, `${took.toFixed(0)} ms`);
+    const answers = await Promise.allSettled(registering);
+    // One that was not on the wire yet may find nobody; one that was is answered, whatever the answer.
+    assert.ok(answers.filter(({ value: answer }) => answer?.status === 200).length >= 4, JSON.stringify(answers.map(({ status, value: a }) => a?.status ?? status)));
+  });
+});
