@@ -2,6 +2,7 @@
 
 mod health;
 mod letterhead;
+mod outlet;
 mod providers;
 mod test_mail;
 mod upkeep;
@@ -16,33 +17,27 @@ use axum::Router;
 use regain_core::hashing::HashError;
 use regain_core::limits::Limiter;
 use regain_core::outbox::courier::Courier;
-use regain_core::outbox::relays::Relay;
 use regain_core::{Clock, HashCost, HashPool, OsRng, Rng, Service, Store, StoreError, SystemClock};
-use regain_smtp::{Deadlines, Pool, SenderError, StartError as PoolError, TrustRoots};
+use regain_smtp::{SenderError, StartError as PoolError};
 use regain_store::{DataLock, LockError, OpenError, Options, SqliteStore};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin_token::{self, AdminTokenError};
-use crate::config::{Config, EmailHandlerConfig};
+use crate::config::Config;
 use crate::courier::{CourierSettings, RunningCourier, Watch};
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, Site, SiteSettings};
 use crate::keys::{Keys, KeysError};
-use crate::mail::webhook::{RootsError, WallClock};
-use crate::mail::{
-    EmailHandler, HandlerDelivery, HandlerMailer, Mailbox, MailboxMailer, SmtpMailer, TemplateMistake,
-    Templates, WebhookMailer, WebhookSettings,
-};
+use crate::mail::webhook::RootsError;
+use crate::mail::{EmailHandler, HandlerDelivery, Mailbox, TemplateMistake};
 use health::AppHealth;
+use outlet::Outlet;
 
 pub use test_mail::{TestMailError, test_mail};
 
 /// How long what is under way may take once Regain is told to stop.
 pub const GRACE: Duration = Duration::from_secs(25);
-
-/// Letters that may wait inside a pool for one of its connections.
-const QUEUE: usize = 250;
 
 /// Where mails go.
 pub enum Delivery {
@@ -74,14 +69,6 @@ pub struct Regain {
     max_connections: usize,
     admin: Option<TcpListener>,
     _lock: DataLock,
-}
-
-/// What the courier hands over to.
-struct Outlet {
-    /// The ways out, in order.
-    relays: Vec<Relay>,
-    /// The connections that are closed at the end.
-    pools: Vec<Pool>,
 }
 
 /// Why Regain does not start. No message shows a secret.
@@ -175,7 +162,7 @@ impl Regain {
         if config.write_admin_token_to_json {
             admin_token::ensure(&config.data_path, &keys.signing, &*store, &*rng, clock.now()).await?;
         }
-        let outlet = outlet(config, delivery, templates)?;
+        let outlet = Outlet::of(config, delivery, templates)?;
         let policy =
             regain_core::Policy { mail: outlet.is_some(), key_mode: store.key_mode(), ..config.policy() };
         let service = Arc::new(Service {
@@ -225,9 +212,7 @@ impl Regain {
                 let running = RunningCourier::start(courier.clone(), watch, settings, stop.clone());
                 self.health.courier_runs(running.status(), courier);
                 running.stopped().await;
-                for pool in &outlet.pools {
-                    pool.close(Duration::from_secs(2)).await;
-                }
+                outlet.close().await;
             } else {
                 self.health.runs_without_courier();
                 stop.cancelled().await;
@@ -275,64 +260,6 @@ impl Watch for StoreWatch {
         // Where it cannot be told, looking does no harm.
         self.0.changed_elsewhere().await.unwrap_or(true)
     }
-}
-
-fn outlet(
-    config: &Config,
-    delivery: Delivery,
-    templates: Option<Templates>,
-) -> Result<Option<Outlet>, StartError> {
-    let (delivery, email, templates) = match (delivery, config.email(), templates) {
-        (Delivery::Handler(handler), ..) => return Ok(Some(handler_outlet(config, handler))),
-        (delivery, Some(email), Some(templates)) => (delivery, email, templates),
-        _ => return Ok(None),
-    };
-    let Delivery::Mailbox(mailbox) = delivery else {
-        return relay_outlet(config, email, templates).map(Some);
-    };
-    let composer = letterhead::composer(config, templates, letterhead::sender_for_mailbox(email)?);
-    let mailer = Arc::new(MailboxMailer::new(composer, mailbox));
-    Ok(Some(Outlet { relays: vec![Relay::new(mailer, 4)], pools: Vec::new() }))
-}
-
-fn relay_outlet(
-    config: &Config,
-    email: &EmailHandlerConfig,
-    templates: Templates,
-) -> Result<Outlet, StartError> {
-    if let Some(webhook) = &email.webhook {
-        return webhook_outlet(config, email, webhook, templates);
-    }
-    let Some(sender) = email.from.clone().filter(|_| !email.relays.is_empty()) else {
-        return Err(StartError::NoRelay);
-    };
-    let composer = letterhead::composer(config, templates, sender);
-    let mut outlet = Outlet { relays: Vec::new(), pools: Vec::new() };
-    for relay in &email.relays {
-        let pool = Pool::start(relay.clone(), Deadlines::default(), TrustRoots::System)?;
-        let mailer = Arc::new(SmtpMailer::new(composer.clone(), pool.clone()));
-        outlet.relays.push(Relay::new(mailer, relay.max_connections()).with_queue(QUEUE));
-        outlet.pools.push(pool);
-    }
-    Ok(outlet)
-}
-
-fn webhook_outlet(
-    config: &Config,
-    email: &EmailHandlerConfig,
-    webhook: &WebhookSettings,
-    templates: Templates,
-) -> Result<Outlet, StartError> {
-    let wording = letterhead::wording(config, templates);
-    let (sender, clock) = (email.from.clone(), Arc::new(WallClock));
-    let mailer = WebhookMailer::new(wording, sender, webhook.clone(), &TrustRoots::System, clock)?;
-    Ok(Outlet { relays: vec![Relay::new(Arc::new(mailer), webhook.max_connections())], pools: Vec::new() })
-}
-
-fn handler_outlet(config: &Config, handler: HandlerDelivery) -> Outlet {
-    let concurrency = handler.concurrency();
-    let mailer = Arc::new(HandlerMailer::new(handler, letterhead::links(config)));
-    Outlet { relays: vec![Relay::new(mailer, concurrency)], pools: Vec::new() }
 }
 
 fn site_settings(config: &Config) -> SiteSettings {
