@@ -15,7 +15,7 @@ use crate::metadata::Metadata;
 use crate::name::{KeyMode, Name, NameKey};
 use crate::outbox::budget::MailBudget;
 use crate::outbox::repeats::Repeats;
-use crate::outbox::stats::OutboxStats;
+use crate::outbox::stats::{OutboxGauges, OutboxStats};
 use crate::password::PasswordHash;
 use crate::relay_code::RelayCode;
 use crate::session::SessionId;
@@ -173,6 +173,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Counts of the outbox.
     async fn outbox_status(&self) -> Result<OutboxStatus, StoreError>;
+
+    /// How the outbox stands at this moment, for metrics.
+    async fn outbox_gauges(&self, now: Timestamp) -> Result<OutboxGauges, StoreError>;
 
     /// How the outbox stands in numbers, for an operator: looks at every letter kept, by index.
     async fn outbox_stats(&self, now: Timestamp) -> Result<OutboxStats, StoreError>;

@@ -10,6 +10,7 @@ mod harness;
 mod import;
 mod inspect;
 mod mail_test;
+mod metrics;
 mod outbox;
 mod serving;
 mod users;

@@ -46,6 +46,24 @@ pub struct LetterCount {
     pub count: u64,
 }
 
+/// How the outbox stands at this moment, for metrics that are read often: of the letters that are closed, only those of the
+/// last hour are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutboxGauges {
+    /// Letters that wait, in the order of [`Purpose::ALL`].
+    pub waiting: [u64; Purpose::ALL.len()],
+    /// Of these, those that could go now.
+    pub due: u64,
+    /// Of these, those that wait for another attempt.
+    pub put_off: u64,
+    /// When the first of them is or was due.
+    pub first_due: Option<Timestamp>,
+    /// Letters being delivered.
+    pub claimed: u64,
+    /// Letters that a relay accepted within [`LAST_HOUR`].
+    pub sent_last_hour: u64,
+}
+
 impl OutboxStats {
     /// How many letters are in a state, whatever they are for.
     pub fn in_state(&self, state: LetterState) -> u64 {

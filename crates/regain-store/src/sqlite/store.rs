@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use regain_core::account::NewAccount;
 use regain_core::letter::NewLetter;
 use regain_core::outbox::repeats::Repeats;
-use regain_core::outbox::stats::OutboxStats;
+use regain_core::outbox::stats::{OutboxGauges, OutboxStats};
 use regain_core::store::{
     AccountFilter, Added, AdminStanding, Arm, Armed, Batch, ClaimOrder, CompleteReset, Confirmation, Deleted,
     HeldSession, LetterFilter, OutboxStatus, PasswordChange, Posted, Put, PutAccount, Registered, Retention,
@@ -190,6 +190,10 @@ impl Store for SqliteStore {
 
     async fn outbox_status(&self) -> Result<OutboxStatus, StoreError> {
         self.readers.run(read::outbox_status).await
+    }
+
+    async fn outbox_gauges(&self, now: Timestamp) -> Result<OutboxGauges, StoreError> {
+        self.readers.run(move |c| stats::outbox_gauges(c, now)).await
     }
 
     async fn outbox_stats(&self, now: Timestamp) -> Result<OutboxStats, StoreError> {

@@ -211,7 +211,8 @@ impl Regain {
                 let watch = Arc::new(StoreWatch(self.store.clone()));
                 let running = RunningCourier::start(courier.clone(), watch, settings, stop.clone());
                 self.health.courier_runs(running.status(), courier);
-                running.stopped().await;
+                let watch = self.health.watch(|| self.service.now(), &stop);
+                tokio::join!(watch, running.stopped());
                 outlet.close().await;
             } else {
                 self.health.runs_without_courier();

@@ -1,6 +1,5 @@
-//! The admin listener: metrics for the operator, in the text format of Prometheus. Never anything of one account.
+//! The admin listener: metrics and health, for the operator alone.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,9 +7,11 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use regain_core::Service;
+use regain_core::outbox::budget::MailBudget;
+use regain_core::{Service, StoreError};
 
-use super::health::{self, Health, HealthStatus};
+use super::health::{self, Health};
+use super::metrics::Told;
 
 struct Admin {
     service: Arc<Service>,
@@ -28,32 +29,27 @@ async fn health_of(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
-    let outbox = match admin.service.store.outbox_status().await {
-        Ok(outbox) => outbox,
+    match admin.told().await {
+        Ok(told) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], told.text())
+            .into_response(),
         Err(error) => {
             tracing::warn!(%error, "metrics could not be read");
-            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
-    };
-    let oldest = outbox.oldest.map_or(0, |posted| admin.service.now().since(posted).as_secs());
-    let status = admin.health.status();
-    let mut text = String::new();
-    let mut gauge = |name: &str, help: &str, value: u64| {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
-    };
-    gauge("regain_up", "Whether requests are served and letters delivered.", u64::from(is_up(status)));
-    gauge(
-        "regain_degraded",
-        "Whether something needs the operator; see /health.",
-        u64::from(matches!(status, HealthStatus::Degraded(_))),
-    );
-    gauge("regain_outbox_open", "Letters waiting or being delivered.", outbox.open);
-    gauge("regain_outbox_oldest_seconds", "Age of the oldest of them.", oldest);
-    gauge("regain_outbox_dead", "Letters that a relay refused for good, until they are purged.", outbox.dead);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    }
 }
 
-fn is_up(status: HealthStatus) -> bool {
-    matches!(status, HealthStatus::Ok | HealthStatus::Degraded(_))
+impl Admin {
+    async fn told(&self) -> Result<Told, StoreError> {
+        let Service { store, policy, .. } = &*self.service;
+        let now = self.service.now();
+        Ok(Told {
+            now,
+            health: self.health.status(),
+            outbox: store.outbox_status().await?,
+            gauges: store.outbox_gauges(now).await?,
+            budget: policy.limits.mail_per_hour.map(|per_hour| MailBudget { per_hour }),
+            courier: self.health.courier(),
+        })
+    }
 }

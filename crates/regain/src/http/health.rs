@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::error::Problem;
 use super::headers;
+use super::metrics::CourierMetrics;
 
 /// How the process is, seen from outside. It never tells anything of one account or address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,11 @@ pub enum HealthStatus {
 pub trait Health: Send + Sync + 'static {
     /// How it is now.
     fn status(&self) -> HealthStatus;
+
+    /// What the courier has done, and how its relays do; `None` where none runs.
+    fn courier(&self) -> Option<CourierMetrics> {
+        None
+    }
 }
 
 pub(super) fn answer(status: HealthStatus) -> Response {

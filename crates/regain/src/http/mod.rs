@@ -9,9 +9,11 @@ mod body;
 mod client;
 mod encoding;
 mod error;
+mod exposition;
 mod headers;
 mod health;
 mod json;
+mod metrics;
 #[cfg(feature = "openapi")]
 mod openapi;
 mod pages;
@@ -31,6 +33,7 @@ use crate::config::{Network, RedirectAllowList};
 
 pub use admin::admin_router;
 pub use health::{Health, HealthStatus};
+pub use metrics::CourierMetrics;
 pub use router::router;
 
 /// What all requests share.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::letter::{LetterId, LetterState, Purpose};
-use crate::outbox::stats::{LetterCount, OutboxStats};
+use crate::outbox::stats::{LetterCount, OutboxGauges, OutboxStats};
 use crate::relay_code::RelayCode;
 use crate::rng::OsRng;
 use crate::store::{LetterFilter, OutboxStatus, Outcome, Retention, Retried, Store, TokenStanding};
@@ -163,6 +163,15 @@ pub async fn the_stats_count_by_purpose_state_and_code(store: Arc<dyn Store>) {
         dead_by_code: vec![(Some(RelayCode::Reply(550)), 2), (None, 1)],
     };
     assert_eq!(stats().await, expected);
+    let gauges = OutboxGauges {
+        waiting: [1, 1, 0],
+        due: 1,
+        put_off: 1,
+        first_due: Some(f.now()),
+        claimed: 1,
+        sent_last_hour: 1,
+    };
+    assert_eq!(f.store.outbox_gauges(f.now()).await.expect("a step"), gauges);
     assert_eq!((expected.open(), expected.in_state(LetterState::Dead)), (3, 3));
     assert!(f.settle(&held, sent()).await);
     assert_eq!(stats().await.sent_last_hour, 2);

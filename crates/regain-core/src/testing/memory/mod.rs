@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::letter::{ClaimId, Letter, LetterId, NewLetter, Purpose};
 use crate::name::{KeyMode, NameKey};
 use crate::outbox::repeats::Repeats;
-use crate::outbox::stats::OutboxStats;
+use crate::outbox::stats::{OutboxGauges, OutboxStats};
 use crate::password::PasswordHash;
 use crate::session::SessionId;
 use crate::store::{
@@ -232,6 +232,10 @@ impl Store for MemoryStore {
 
     async fn outbox_status(&self) -> Result<OutboxStatus, StoreError> {
         Ok(self.lock().outbox_status())
+    }
+
+    async fn outbox_gauges(&self, now: Timestamp) -> Result<OutboxGauges, StoreError> {
+        Ok(self.lock().outbox_gauges(now))
     }
 
     async fn outbox_stats(&self, now: Timestamp) -> Result<OutboxStats, StoreError> {

@@ -10,7 +10,7 @@ use crate::outbox::backoff;
 use crate::outbox::budget::{self, MailBudget};
 use crate::outbox::crashes;
 use crate::outbox::repeats::Repeats;
-use crate::outbox::stats::{self, LetterCount, OutboxStats};
+use crate::outbox::stats::{self, LetterCount, OutboxGauges, OutboxStats};
 use crate::relay_code::RelayCode;
 use crate::store::{
     Arm, Armed, Batch, ClaimOrder, LetterFilter, OutboxStatus, Outcome, Posted, Retention, Retried,
@@ -293,6 +293,20 @@ impl State {
             open: self.open().count() as u64,
             oldest: self.open().map(|l| l.posted).min(),
             dead: self.letters.iter().filter(|r| r.letter.state == LetterState::Dead).count() as u64,
+        }
+    }
+
+    pub(super) fn outbox_gauges(&self, now: Timestamp) -> OutboxGauges {
+        let stats = self.outbox_stats(now);
+        let waits = |l: &&Letter| l.state == LetterState::Waiting;
+        let of = |purpose| self.open().filter(|l| waits(l) && l.purpose == purpose).count() as u64;
+        OutboxGauges {
+            waiting: Purpose::ALL.map(of),
+            due: stats.due,
+            put_off: stats.put_off,
+            first_due: self.open().filter(waits).map(|l| l.due).min(),
+            claimed: stats.in_state(LetterState::Claimed),
+            sent_last_hour: stats.sent_last_hour,
         }
     }
 
