@@ -54,12 +54,12 @@ const CONFIRMATION = {
 };
 
 /** A relay with that offer and an installation that delivers to it. In the clear a tap listens in. */
-async function start(t, Server, offer, { password, settings } = {}) {
+async function start(t, Server, offer, { password, settings, from = FROM } = {}) {
   const relay = await Server.start(t, offer, settings);
   const tap = offer.tls === 'none' ? await Tap.start(t, relay.port) : undefined;
   const installation = await Installation.make(t, {
     relay: urlOf(offer, tap?.port ?? relay.port, password),
-    mail: { from: FROM, confirmActionConfig: CONFIRMATION },
+    mail: { from, confirmActionConfig: CONFIRMATION },
   });
   const server = await installation.serve({ env: offer.tls === 'none' ? {} : { SSL_CERT_FILE: relay.authorityFile } });
   return { relay, tap, installation, client: server.client };
@@ -110,6 +110,23 @@ function checkWire(tap, { pipelining = true }, mails) {
     for (const line of lines.filter((l) => l.startsWith('.'))) assert.match(line, /^\.\./);
   }
   assert.deepEqual(tap.bursts, Array(mails).fill(pipelining ? 3 : 1), 'commands in one go');
+}
+
+/** A sender whose address can only be written with SMTPUTF8. */
+const BEYOND_ASCII = '"Jürgen Müßig" <jürgen@grüße.test>';
+
+async function takesSenderBeyondAscii(t, Server) {
+  const offer = { tls: 'none', pipelining: false };
+  const { relay, tap, installation, client } = await start(t, Server, offer, { from: BEYOND_ASCII });
+  assert.equal((await client.register(NAME, 'first password')).status, 200);
+  assert.match((await shown(installation, 'confirm', 'sent')).relayReply, /^250\b/);
+  assert.match(tap.sent, /^MAIL FROM:<[^>]*>.* SMTPUTF8\b/m);
+  assert.doesNotMatch(tap.sent, /(?<!\r)\n|\r(?!\n)/, 'CRLF alone ends a line');
+  const mail = await parseMail(await relay.mail(ADDRESS));
+  assert.deepEqual(mail.defects, []);
+  const [, from] = mail.headers.find(([name]) => name === 'From');
+  assert.match(from, /^Jürgen Müßig <jürgen@(grüße|xn--gre-6ka8l)\.test>$/);
+  assert.equal((await client.confirm(tokenOf(onlyLink(mail.text)))).status, 200);
 }
 
 async function takesBothMails(t, Server, offer) {
@@ -204,6 +221,18 @@ describe('servers', { concurrency: 4 }, () => {
       if (!lacks(offer)) test(`${name} takes mail ${way}`, (t) => takesBothMails(t, server, offer));
     }
   }
+
+  for (const { name, server } of MATRIX) {
+    test(`${name} takes mail from a sender whose address is beyond ASCII`, (t) => takesSenderBeyondAscii(t, server));
+  }
+  test('Postfix without SMTPUTF8 gets no mail from such a sender, and no letter is lost by it', async (t) => {
+    const setting = await start(t, PostfixRelay, { tls: 'none', utf8: false }, { from: BEYOND_ASCII });
+    const letter = await refused(setting, NAME, 'waiting');
+    assert.equal(letter.attempts, 0);
+    assert.match(letter.lastError, /MAIL.*SMTPUTF8/);
+    assert.doesNotMatch(setting.tap.sent, /^MAIL/m);
+    assert.equal((await setting.client.send('GET', '/health')).body.status, 'degraded');
+  });
 
   for (const [name, server, pipelining] of [
     ['Postfix', PostfixRelay, true],

@@ -46,7 +46,7 @@ const FAULTS = {
     [['-f', 'auth', '-B', '535 5.7.8 wrong password'], held(/AUTH.* 535 5\.7\.8/)],
     [['-q', 'auth'], held(/AUTH.*closed/)],
     [['-Q', 'auth'], held(/AUTH.* 421 4\.0\.0/)],
-    [['-a'], held(/AUTH.*offers neither/)],
+    [['-a'], held(/AUTH.*offers none of AUTH PLAIN/)],
     [['-f', 'ehlo'], held(/EHLO.* 500 5\.3\.0/)],
   ],
   MAIL: [
@@ -78,7 +78,6 @@ const FAULTS = {
     [['-f', '.'], dead(/message.* 500 5\.3\.0/, HARD)],
     [['-q', '.'], later(/message.*closed/)],
     [['-Q', '.'], later(/message.* 421 4\.0\.0/, /^421 4\.0\.0/)],
-    [['-A', '0'], dead(/message.* 550/, /^550 This violates SMTP/)],
   ],
   QUIT: [
     [['-r', 'quit'], sent],

@@ -69,7 +69,7 @@ async def main():
             Keeper(offer),
             hostname="relay.regain.test",
             tls_context=context if offer["tls"] == "starttls" else None,
-            enable_SMTPUTF8=True,
+            enable_SMTPUTF8=offer.get("utf8", True),
             require_starttls=offer["tls"] == "starttls",
             data_size_limit=offer.get("size", 33554432),
             auth_required=bool(login),

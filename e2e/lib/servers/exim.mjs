@@ -90,7 +90,7 @@ export class Exim {
  * answers with 554 and hangs up (`smtp_enforce_sync` is on unless switched off).
  */
 function configuration({ root, port, offer }, { certFile, keyFile }) {
-  const { tls, login, pipelining = true, eightBit = true, size, hideSize } = offer;
+  const { tls, login, pipelining = true, eightBit = true, utf8 = true, size, hideSize } = offer;
   if (hideSize) throw new Error('Exim always announces its limit');
   return `
 primary_hostname = relay.regain.test
@@ -109,6 +109,7 @@ tls_privatekey = ${keyFile}
 auth_advertise_hosts = ${login ? '${if def:tls_in_cipher {*}}' : ''}
 pipelining_advertise_hosts = ${pipelining ? '*' : ''}
 chunking_advertise_hosts =
+smtputf8_advertise_hosts = ${utf8 ? '*' : ''}
 accept_8bitmime = ${eightBit}
 smtp_accept_queue_per_connection = 0
 message_size_limit = ${size ?? '50M'}

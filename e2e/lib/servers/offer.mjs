@@ -6,6 +6,7 @@
 //   login       the one mechanism offered ('PLAIN', 'LOGIN', …), without which nothing is taken; absent: none is offered
 //   pipelining  whether PIPELINING is announced; true where it is left out
 //   eightBit    whether 8BITMIME is announced; true where it is left out
+//   utf8        whether SMTPUTF8 is announced; true where it is left out
 //   size        the most bytes it takes; `hideSize` keeps it from being announced
 //
 // A relay is started by `start(t, offer)` and has `port`, `authorityFile` (with TLS), `mail(address, count)`, which waits

@@ -26,8 +26,8 @@ export class PostfixRelay {
   }
 }
 
-function settingsFor({ tls, login, pipelining = true, eightBit = true, size, hideSize }) {
-  const hidden = [['pipelining', !pipelining], ['8bitmime', !eightBit], ['size', hideSize]].filter(([, hide]) => hide);
+function settingsFor({ tls, login, pipelining = true, eightBit = true, utf8 = true, size, hideSize }) {
+  const hidden = [['pipelining', !pipelining], ['8bitmime', !eightBit], ['smtputf8', !utf8], ['size', hideSize]].filter(([, hide]) => hide);
   return {
     smtpd_discard_ehlo_keywords: hidden.map(([keyword]) => keyword).join(', '),
     ...(size && { message_size_limit: String(size) }),

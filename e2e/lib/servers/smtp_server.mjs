@@ -28,13 +28,14 @@ export class SmtpServer {
     Object.assign(this, { port, mails: [], errors: [] });
   }
 
-  options({ tls, login, pipelining = true, eightBit = true, size, hideSize = false }, { key, cert }) {
+  options({ tls, login, pipelining = true, eightBit = true, utf8 = true, size, hideSize = false }, { key, cert }) {
     return {
       key,
       cert,
       secure: tls === 'smtps',
       hidePIPELINING: !pipelining,
       hide8BITMIME: !eightBit,
+      hideSMTPUTF8: !utf8,
       size,
       hideSize,
       rejectOversized: true,
