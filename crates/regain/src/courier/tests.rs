@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use regain_core::mailer::LaterKind;
 use regain_core::outbox::courier::Courier;
 use regain_core::outbox::relays::Relay;
 use regain_core::store::LetterFilter;
@@ -108,6 +109,47 @@ async fn a_letter_goes_out_as_soon_as_it_is_posted() {
     let status = running.courier.status();
     running.courier.stopped().await;
     assert_eq!(status.state(), CourierState::Stopped);
+}
+
+/// Fails once, as it is told to, and takes everything afterwards. It takes its time, so that the loop has looked again
+/// meanwhile and found nothing to do.
+struct FailsOnce {
+    error: std::sync::Mutex<Option<DeliveryError>>,
+}
+
+#[async_trait]
+impl Mailer for FailsOnce {
+    async fn deliver(&self, _: Parcel) -> Result<Receipt, DeliveryError> {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let error = self.error.lock().unwrap().take();
+        error.map_or_else(|| Ok(Receipt { reply: "250 taken".to_owned() }), Err)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_that_comes_back_is_tried_when_it_is_due_and_not_when_its_lease_would_have_ended() {
+    let relay = DeliveryError::Relay { reason: "no greeting".to_owned(), permanent: false };
+    let later = DeliveryError::Later {
+        reason: "not now".to_owned(),
+        reply: Some("432 not now".to_owned()),
+        kind: LaterKind::Other,
+    };
+    for error in [relay, later] {
+        let mailer = Arc::new(FailsOnce { error: std::sync::Mutex::new(Some(error)) });
+        let running = start(mailer.clone(), LONG);
+        let begin = std::time::Instant::now();
+        running.desk.register("ann@example.org", "a password").await.unwrap();
+        let failed = async || mailer.error.lock().unwrap().is_none();
+        until("it has failed", failed).await;
+        let waits = async || count(&running.desk, LetterState::Waiting).await == 1;
+        until("the letter waits again", waits).await;
+        // Beyond the relay's rest and the letter's, short of the lease.
+        running.desk.clock.advance(Duration::from_secs(10));
+        until("the letter is sent", async || count(&running.desk, LetterState::Sent).await == 1).await;
+        assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+        running.stop.cancel();
+        running.courier.stopped().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
