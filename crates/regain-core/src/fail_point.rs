@@ -94,7 +94,8 @@ fn next(place: &Path, most: u32) -> Option<u32> {
     Some(*count)
 }
 
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod tests {
     use std::panic::catch_unwind;
 
