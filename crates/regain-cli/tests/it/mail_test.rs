@@ -233,6 +233,13 @@ async fn each_relay_is_tried_or_the_one_that_is_named() {
     assert_eq!(place.run(&["mail", "test", TO, "--relay", "2"]).code, Some(0));
     assert_eq!(second.messages().len(), 2);
     assert!(place.run(&["mail", "test", TO, "--relay", "3"]).wrong().contains("takes 1 to 2"));
+    let hook = "[authProviders.emailHandlerConfig.webhook]\nurl = \"https://hook.test/\"\nsecret = \"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n";
+    place.write(
+        "hook.toml",
+        &format!("publicUrl = \"http://localhost:9080\"\n[[authProviders]]\ntype = \"password\"\n{hook}"),
+    );
+    let told = place.run(&["mail", "test", TO, "--config", "hook.toml"]).wrong();
+    assert!(told.contains("leave by a webhook"), "{told}");
     assert!(place.run(&["mail", "test", "ada"]).wrong().contains("local@domain"));
     place.write("regain.toml", "port = 0\n[[authProviders]]\ntype = \"password\"\n");
     assert!(place.run(&["mail", "test", TO]).wrong().contains("no emailHandlerConfig"));

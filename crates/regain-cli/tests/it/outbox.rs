@@ -148,6 +148,10 @@ async fn letters_are_found_counted_and_sent_again_together_and_nobody_twice() {
     let stats: Value = serde_json::from_str(&place.run(&["outbox", "stats", "--json"]).ok()).unwrap();
     assert_eq!((&stats["states"]["dead"]["confirm"], &stats["open"]), (&3.into(), &0.into()), "{stats}");
     assert_eq!((&stats["deadByCode"]["550"], &stats["oldest"]), (&3.into(), &Value::Null), "{stats}");
+    assert_eq!((&stats["budget"], &stats["budgetUsed"]), (&Value::Null, &Value::Null), "{stats}");
+    let with_budget =
+        place.run_with(&["outbox", "stats"], &[("REGAIN_LIMITS__MAIL_PER_HOUR", "1000")], "").ok();
+    assert!(with_budget.contains("mail budget of this hour  0 of 1,000"), "{with_budget}");
     let shown = place.run(&["outbox", "stats"]).ok();
     assert!(shown.contains("dead with 550") && !shown.contains('@'), "{shown}");
 

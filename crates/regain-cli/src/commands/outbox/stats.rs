@@ -18,7 +18,7 @@ use crate::settings::ConfigFile;
 #[command(after_help = "Examples:\n  regain outbox stats\n  regain outbox stats --json | jq .oldestSeconds")]
 pub(crate) struct Stats {
     /// JSON: states (by state, each with its purposes), open, oldest, oldestSeconds, due, putOff, sentLastHour,
-    /// sentLastDay, deadByCode
+    /// sentLastDay, budget and budgetUsed (of limits.mailPerHour; null where it is off), deadByCode
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -27,12 +27,23 @@ pub(crate) struct Stats {
 
 impl Stats {
     pub(super) fn run(&self) -> Result<String> {
-        on_store_to_read(&self.config.load()?, async |store| {
+        let config = self.config.load()?;
+        let budget = config.limits.mail_per_hour;
+        on_store_to_read(&config, async |store| {
             let now = SystemClock::start().now();
             let stats = store.outbox_stats(now).await?;
-            if self.json { Ok(output::pretty(&json_of(&stats, now))?) } else { Ok(for_people(&stats, now)) }
+            Ok(if self.json {
+                output::pretty(&json_of(&stats, budget, now))?
+            } else {
+                for_people(&stats, budget, now)
+            })
         })
     }
+}
+
+/// What counts against the mail budget: the courier counts the same when it claims.
+fn used(stats: &OutboxStats) -> u64 {
+    stats.sent_last_hour + stats.in_state(LetterState::Claimed)
 }
 
 fn count(stats: &OutboxStats, purpose: Purpose, state: LetterState) -> u64 {
@@ -40,7 +51,7 @@ fn count(stats: &OutboxStats, purpose: Purpose, state: LetterState) -> u64 {
     stats.counts.iter().find(is_it).map_or(0, |one| one.count)
 }
 
-fn json_of(stats: &OutboxStats, now: Timestamp) -> Value {
+fn json_of(stats: &OutboxStats, budget: Option<u32>, now: Timestamp) -> Value {
     let states: Map<String, Value> = LetterState::ALL
         .into_iter()
         .map(|state| {
@@ -59,6 +70,8 @@ fn json_of(stats: &OutboxStats, now: Timestamp) -> Value {
         "putOff": stats.put_off,
         "sentLastHour": stats.sent_last_hour,
         "sentLastDay": stats.sent_last_day,
+        "budget": budget,
+        "budgetUsed": budget.map(|_| used(stats)),
         "deadByCode": codes,
     })
 }
@@ -67,7 +80,7 @@ fn word(code: Option<regain_core::RelayCode>) -> String {
     code.map_or_else(|| "none".to_owned(), |code| code.to_string())
 }
 
-fn for_people(stats: &OutboxStats, now: Timestamp) -> String {
+fn for_people(stats: &OutboxStats, budget: Option<u32>, now: Timestamp) -> String {
     let header = ["state", "reset", "confirm", "password_changed", "all"].map(str::to_owned);
     let rows = LetterState::ALL.into_iter().map(|state| {
         let [reset, confirm, changed] = Purpose::ALL.map(|purpose| grouped(count(stats, purpose, state)));
@@ -82,6 +95,10 @@ fn for_people(stats: &OutboxStats, now: Timestamp) -> String {
         ["sent in the last hour".to_owned(), grouped(stats.sent_last_hour)],
         ["sent in the last day".to_owned(), grouped(stats.sent_last_day)],
     ];
+    if let Some(budget) = budget {
+        let used = format!("{} of {}", grouped(used(stats)), grouped(u64::from(budget)));
+        facts.push(["mail budget of this hour".to_owned(), used]);
+    }
     let dead = stats.in_state(LetterState::Dead);
     for (code, count) in &stats.dead_by_code {
         let code =
