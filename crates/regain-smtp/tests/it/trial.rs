@@ -16,11 +16,12 @@ async fn watch(
     let mail = with_mail.then(|| (envelope, b"Subject: hello\r\n\r\nDear Ada\r\n".as_slice().into()));
     let roots = TrustRoots::Pem(server.certificate_pem().into());
     let seen = Rc::clone(&steps);
-    let outcome = trial(&Settings::parse(url).unwrap(), Deadlines::default(), &roots, mail, move |step| {
-        seen.borrow_mut().push(step.clone());
-    })
-    .await
-    .unwrap();
+    let outcome =
+        trial(&Settings::parse(url).expect("a URL"), Deadlines::default(), &roots, mail, move |step| {
+            seen.borrow_mut().push(step.clone());
+        })
+        .await
+        .expect("settings that can work");
     (steps.take(), outcome)
 }
 
