@@ -61,14 +61,18 @@ impl Dns {
         Ok(texts.map(|text| String::from_utf8_lossy(&text).into_owned()).collect())
     }
 
-    /// The addresses of a name.
+    /// The addresses of a name; those of one kind where the other is not answered.
     pub(crate) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Silent> {
+        let (four, six) = (self.ask(name, Rtype::A).await, self.ask(name, Rtype::AAAA).await);
+        if four.is_err() && six.is_err() {
+            return Err(Silent);
+        }
         let mut found = Vec::new();
-        if let Some(answer) = self.ask(name, Rtype::A).await? {
+        if let Ok(Some(answer)) = four {
             let records = answer.answer().map_err(|_| Silent)?.limit_to_in::<A>();
             found.extend(records.flatten().map(|record| IpAddr::V4(record.data().addr())));
         }
-        if let Some(answer) = self.ask(name, Rtype::AAAA).await? {
+        if let Ok(Some(answer)) = six {
             let records = answer.answer().map_err(|_| Silent)?.limit_to_in::<Aaaa>();
             found.extend(records.flatten().map(|record| IpAddr::V6(record.data().addr())));
         }

@@ -5,7 +5,6 @@
 use std::net::{IpAddr, SocketAddr};
 
 use regain::Config;
-use regain::config::EmailHandlerConfig;
 use regain_smtp::DkimRecord;
 
 use super::Finding;
@@ -68,30 +67,44 @@ pub(super) async fn findings(config: &Config, server: Option<SocketAddr>) -> Vec
         return Vec::new();
     }
     let dns = Dns::new(server);
-    let mut findings = Vec::new();
-    if look(&dns, email, sender, &mut findings).await.is_err() {
-        let text = format!("does not answer, so SPF, DKIM and DMARC of {sender} cannot all be looked at");
-        findings.push(Finding::note(DNS, text));
-    }
-    findings
-}
-
-async fn look(
-    dns: &Dns,
-    email: &EmailHandlerConfig,
-    sender: &str,
-    findings: &mut Vec<Finding>,
-) -> Result<(), Silent> {
+    let mut report = Report::default();
     let mut relays = Vec::new();
     for relay in &email.relays {
-        relays.extend(public_addresses(dns, relay.host()).await?);
+        // Nothing is said of a relay whose addresses are not known.
+        relays.extend(public_addresses(&dns, relay.host()).await.unwrap_or_default());
     }
-    findings.extend(spf_findings(spf::find(dns, sender, &relays).await?, sender));
+    report.take("SPF", spf::find(&dns, sender, &relays).await.map(|found| spf_findings(found, sender)));
     for signer in email.signers() {
-        findings.push(dkim(dns, &signer.record()).await?);
+        report.take("DKIM", dkim(&dns, &signer.record()).await.map(|finding| vec![finding]));
     }
-    findings.push(dmarc_finding(dmarc::find(dns, sender).await?, sender));
-    Ok(())
+    report.take("DMARC", dmarc::find(&dns, sender).await.map(|found| vec![dmarc_finding(found, sender)]));
+    report.finish(sender)
+}
+
+/// What was found, and what was not answered.
+#[derive(Default)]
+struct Report {
+    findings: Vec<Finding>,
+    unanswered: Vec<&'static str>,
+}
+
+impl Report {
+    fn take(&mut self, what: &'static str, found: Result<Vec<Finding>, Silent>) {
+        match found {
+            Ok(found) => self.findings.extend(found),
+            Err(Silent) if self.unanswered.contains(&what) => {}
+            Err(Silent) => self.unanswered.push(what),
+        }
+    }
+
+    fn finish(mut self, sender: &str) -> Vec<Finding> {
+        if !self.unanswered.is_empty() {
+            let text =
+                format!("does not answer what was asked for {} of {sender}", self.unanswered.join(", "));
+            self.findings.push(Finding::note(DNS, text));
+        }
+        self.findings
+    }
 }
 
 /// The addresses of a relay that receivers of mail may see; none of a relay in this network, which they do not.
