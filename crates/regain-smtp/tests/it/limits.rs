@@ -26,9 +26,11 @@ async fn the_rate_holds_over_all_connections_and_for_fresh_ones() {
 async fn a_message_that_no_relay_has_seen_does_not_count_for_the_rate() {
     let server = ScriptedServer::start().await;
     server.on_next(20, Phase::Greeting, Behaviour::Close);
-    let pool = pool_at(&server, &format!("{}?rateLimit=1&rateDelta=60000", server.url()), deadlines());
+    let url = format!("{}?rateLimit=1&rateDelta=600000", server.url());
+    // So that a message that has to wait fails.
+    let pool = pool_at(&server, &url, Deadlines { message: Some(Duration::from_secs(20)), ..deadlines() });
     for _ in 0..20 {
-        send(&pool).await.expect_err("closed");
+        assert_eq!(send(&pool).await.expect_err("closed").phase(), Phase::Greeting);
     }
     send(&pool).await.expect("accepted");
 }
