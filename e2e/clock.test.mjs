@@ -1,5 +1,4 @@
-// Clocks that jump while the program runs and between two runs, and a process that sleeps through its leases. libfaketime
-// sets the wall clock of the program alone; the monotonic clock goes on, as when an administrator or NTP sets the time.
+// Clocks that jump while the program runs and between two runs. libfaketime sets the wall clock of the program alone; the monotonic clock goes on, as when an administrator or NTP sets the time.
 
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
@@ -12,7 +11,7 @@ import { brokenInvariants, databaseOf, value } from './lib/database.mjs';
 import { tokenIn } from './lib/mail.mjs';
 import { Installation } from './lib/regain.mjs';
 import { ScriptedRelay } from './lib/relay.mjs';
-import { pause, until } from './lib/wait.mjs';
+import { until } from './lib/wait.mjs';
 
 const [ANN, BEN] = ['ann@example.org', 'ben@example.org'];
 const HOUR = 3600;
@@ -138,30 +137,4 @@ describe('a clock', { concurrency: 3 }, () => {
     assert.equal((await third.client.completeReset(token, 'third password')).status, 403);
     assert.equal((await third.client.signIn(ANN, 'second password')).status, 200);
   });
-});
-
-test('a process that sleeps longer than its lease in the middle of a delivery: one copy more at most, and one end', async (t) => {
-  const { relay, serve, installation, database } = await make(t, [ANN]);
-  const server = await serve();
-  let slept = false;
-  relay.script.dot = async () => {
-    if (slept) return;
-    slept = true;
-    await server.freeze();
-    const second = await installation.run(['serve', '--config', installation.file]);
-    assert.notEqual(second.code, 0, 'nobody takes its place while it sleeps');
-    await pause(35_000);
-    server.thaw();
-  };
-  await ask(server, ANN);
-  await until('the end of the letter', async () => slept && (await value(database, 'SELECT state FROM letters')) === 'sent', 60_000);
-  await pause(3000);
-  assert.equal(await value(database, 'SELECT state FROM letters'), 'sent', 'it stays so');
-  const copies = relay.accepted(ANN);
-  assert.ok(copies.length === 1 || copies.length === 2, `${copies.length} copies`);
-  for (const copy of copies) assert.deepEqual(copy.raw, copies[0].raw);
-  assert.equal(await value(database, 'SELECT attempts FROM letters'), 1);
-  const token = tokenIn(copies[0].raw);
-  assert.equal((await server.client.completeReset(token, 'second password')).status, 200);
-  assert.equal((await server.client.completeReset(token, 'third password')).status, 403);
 });

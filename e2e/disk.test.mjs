@@ -1,15 +1,15 @@
-// The database under faults of the machine: power cuts, full disks, others that hold it, years of old rows.
+// The database under faults of the machine: power cuts, full disks, others that hold it.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { copyFile, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 
 import { importAccounts, inParallel, names, PASSWORD } from './lib/accounts.mjs';
-import { brokenInvariants, databaseOf, hold, sql, value } from './lib/database.mjs';
+import { brokenInvariants, databaseOf, hold, sql } from './lib/database.mjs';
 import { smallDisk } from './lib/faults.mjs';
 import { temporaryDirectory } from './lib/place.mjs';
 import { Installation } from './lib/regain.mjs';
@@ -20,7 +20,6 @@ const ANN = 'ann@example.org';
 const run = promisify(execFile);
 
 const statusOf = (asking) => asking.then(({ status }) => status, () => undefined);
-const lettersOf = (database, name) => value(database, `SELECT count(*) FROM letters WHERE name_key = '${name}'`);
 
 /** Asks for a reset for each of these names, and answers those that were answered 200. */
 async function acknowledged(server, all) {
@@ -234,50 +233,6 @@ describe('the database', { concurrency: true }, () => {
       const second = await installation.run(['serve', '--config', installation.file]);
       assert.notEqual(second.code, 0);
       assert.match(second.stderr, /another/i);
-    });
-  });
-
-  describe('old rows', () => {
-    test('are removed a few at a time while requests go on, and young ones stay', async (t) => {
-      const installation = await Installation.make(t, { mail: null });
-      await importAccounts(installation, [ANN]);
-      const database = databaseOf(installation.data);
-      const days = (count) => `(unixepoch() - ${count * 86_400}) * 1000`;
-      const letters = (count, state, age) => `
-        INSERT INTO letters (id, purpose, name_key, account, posted, deadline, due, attempts, state, ended)
-        SELECT randomblob(16), 'reset', 'old' || value || '${state}@example.org', 'old', ${days(age)}, ${days(age)}, ${days(age)}, 1, '${state}', ${days(age)}
-        FROM generate_series(1, ${count});`;
-      await sql(database, `BEGIN;
-        ${letters(20_000, 'sent', 31)} ${letters(1000, 'dead', 31)} ${letters(500, 'dropped', 1)}
-        ${letters(300, 'sent', 29)} ${letters(40, 'expired', 1)}
-        INSERT INTO tokens (letter, hash, purpose, account, name_key, expires, used)
-        SELECT id, randomblob(32), purpose, account, name_key, posted, iif(posted % 2, posted, NULL) FROM letters WHERE state = 'sent';
-        INSERT INTO revoked_sessions (session, account, expires) SELECT randomblob(32), 'old', ${days(1)} FROM generate_series(1, 700);
-        INSERT INTO revoked_sessions (session, account, expires) VALUES (randomblob(32), 'old', ${days(-1)});
-        INSERT INTO audit (at, event, account) SELECT ${days(401)}, 'tested', 'old' FROM generate_series(1, 900);
-        COMMIT;`);
-      const count = async () => Object.values((await sql(database, `SELECT
-        (SELECT count(*) FROM letters), (SELECT count(*) FROM tokens), (SELECT count(*) FROM revoked_sessions),
-        (SELECT count(*) FROM audit WHERE account = 'old')`))[0]);
-      assert.deepEqual(await count(), [21_840, 20_300, 701, 900]);
-      const server = await installation.serve({ env: { REGAIN_LOG: 'debug' } });
-      const batches = () => [...server.output.matchAll(/old rows were removed.*rows=(\d+)/g)].map((match) => Number(match[1]));
-      const removed = () => batches().reduce((sum, rows) => sum + rows, 0);
-      const old = 21_500 + 20_000 + 700 + 900;
-      // The first clearing comes after a minute.
-      await until('the clearing to begin', () => removed() > 0, 90_000);
-      const times = [];
-      while (removed() < old) {
-        const begun = performance.now();
-        assert.equal((await server.client.askForReset('nobody@example.org')).status, 501);
-        assert.equal((await server.client.signIn(ANN, PASSWORD)).status, 200);
-        times.push(performance.now() - begun);
-        assert.ok(times.length < 1000, `${removed()} of ${old} rows`);
-      }
-      assert.deepEqual(await count(), [340, 300, 1, 0]);
-      assert.ok(Math.max(...batches()) <= 5 * 500, `one batch had ${Math.max(...batches())} rows`);
-      t.diagnostic(`${batches().length} batches; a sign-in meanwhile took at most ${Math.max(...times).toFixed(0)} ms`);
-      assert.ok(times.length >= 3 && Math.max(...times) < 2000, `${times}`);
     });
   });
 });

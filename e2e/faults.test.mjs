@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { describe, test } from 'node:test';
 
-import { importAccounts, inParallel, names } from './lib/accounts.mjs';
+import { importAccounts, names } from './lib/accounts.mjs';
 import { brokenInvariants, databaseOf, sql, value } from './lib/database.mjs';
 import { FailPoints } from './lib/faults.mjs';
 import { messageIdOf, tokenIn } from './lib/mail.mjs';
@@ -174,11 +174,11 @@ describe('a crash', { concurrency: true }, () => {
 
         const wanted = `password of round ${round}`;
         const asked = performance.now();
-      const answer = statusOf(server.client.completeReset(token, wanted)).then((status) => {
-        // The first one may have had a busy moment.
-        if (status === 200) whole = Math.min(whole, performance.now() - asked);
-        return status;
-      });
+        const answer = statusOf(server.client.completeReset(token, wanted)).then((status) => {
+          // It goes with how busy the machine is.
+          if (status === 200) whole = (whole + performance.now() - asked) / 2;
+          return status;
+        });
         await pause(randomInt(0, Math.ceil(whole * 1.5) + 1));
         await server.kill();
         const status = await answer;
@@ -268,17 +268,6 @@ describe('a crash', { concurrency: true }, () => {
       await points.disarm('courier.loop');
       await relay.mail(ANN, { count: 2, ms: 60_000 });
       await until('good health', async () => (await server.client.send('GET', '/health')).status === 200);
-    });
-
-    test('at one letter holds up no other one, and that letter is sent after its lease', async (t) => {
-      const { relay, points, server } = await withAccount(t);
-      await points.arm('courier.claimed', 'panic 1');
-      assert.equal((await server.client.askForReset(ANN)).status, 200);
-      await points.reached('courier.claimed');
-      assert.equal((await server.client.register('ben@example.org', 'first password')).status, 200);
-      await relay.mail('ben@example.org');
-      assert.equal(resets(relay).filter((mail) => mail.to.includes(ANN)).length, 0);
-      await relay.mail(ANN, { count: 2, ms: 60_000 });
     });
   });
 });

@@ -55,24 +55,6 @@ describe('a stop', { concurrency: 4 }, () => {
     assert.equal(relay.mails.length, all.length);
   });
 
-  test('while a relay does not answer ends with the time of grace, and the next start sends one copy more at most', async (t) => {
-    const { relay, installation, server, ask, database } = await start(t, [ANN]);
-    relay.script.dot = SILENCE;
-    await ask(ANN);
-    await until('the mail', () => relay.mails.length === 1);
-    const begun = performance.now();
-    const { code } = await server.stop({ ms: 40_000 });
-    const took = performance.now() - begun;
-    assert.equal(code, 0);
-    assert.ok(took > 20_000 && took < 35_000, `${took.toFixed(0)} ms`);
-
-    relay.behave();
-    await installation.serve();
-    await until('the letter to be sent', async () => (await value(database, 'SELECT state FROM letters')) === 'sent');
-    assert.equal(relay.mails.length, 2);
-    assert.deepEqual(relay.mails[1].raw, relay.mails[0].raw);
-  });
-
   test('asked for twice is at once', async (t) => {
     const { relay, installation, server, ask, database } = await start(t, [ANN]);
     relay.script.dot = SILENCE;
