@@ -9,6 +9,7 @@ use crate::caller::{Caller, UserAgent};
 use crate::clock::Timestamp;
 use crate::name::NameKey;
 use crate::rng::{self, NoRandomness, Rng};
+use crate::store::{Outcome, Settlement};
 use crate::token::TokenKeyId;
 
 /// What a letter is for, and what its token is good for.
@@ -291,4 +292,11 @@ pub struct ClaimedLetter {
     pub account: Account,
     /// The claim it is held under.
     pub claim: ClaimId,
+}
+
+impl ClaimedLetter {
+    /// What is to be written down of it.
+    pub(crate) fn settled(&self, outcome: Outcome) -> Settlement {
+        Settlement { letter: self.letter.id, claim: self.claim, outcome }
+    }
 }

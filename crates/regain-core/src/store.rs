@@ -154,15 +154,16 @@ pub trait Store: Send + Sync + 'static {
     /// nothing left to ask for as superseded. What the budget does not allow yet is put off until it may.
     async fn claim(&self, order: ClaimOrder, now: Timestamp) -> Result<Batch, StoreError>;
 
-    /// Arms the token of a letter that is held under `arm.claim`: inserts its hash, or extends its expiry where it is
+    /// Arms the tokens of letters, all in one step, and answers for each in order. Of one that is held under its `claim` it inserts the token's hash, or extends its expiry where it is
     /// unused. Otherwise closes the letter as superseded.
-    async fn arm(&self, arm: Arm, now: Timestamp) -> Result<Armed, StoreError>;
+    async fn arm(&self, arms: Vec<Arm>, now: Timestamp) -> Result<Vec<Armed>, StoreError>;
 
     /// Extends the lease of all letters still held under a claim. Answers how many there are.
     async fn renew(&self, claim: ClaimId, lease: Timestamp) -> Result<usize, StoreError>;
 
-    /// Writes down what came of an attempt, where the letter is still held under `settlement.claim`. Answers whether it was.
-    async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError>;
+    /// Writes down what came of attempts, all in one step, each where its letter is still held under its `claim`. Answers for
+    /// each in order whether it was.
+    async fn settle(&self, settlements: Vec<Settlement>, now: Timestamp) -> Result<Vec<bool>, StoreError>;
 
     /// Gives back all letters held under any claim, each with one more crash (see [`crate::outbox::crashes`]): at a start,
     /// when nobody else can hold one. Answers how many there were.

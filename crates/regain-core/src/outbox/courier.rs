@@ -23,6 +23,7 @@ use crate::outbox::breaker::Breaker;
 use crate::outbox::budget::MailBudget;
 use crate::outbox::relays::{FaultKind, Places, Relay, RelayStatus, Relays, Route};
 use crate::outbox::tally::{Counts, Tally};
+use crate::rng::NoRandomness;
 use crate::service::Service;
 use crate::store::{Arm, Armed, ClaimOrder, Outcome, Settlement, StoreError};
 use crate::token::Token;
@@ -55,6 +56,23 @@ pub enum Claimed {
     Full,
     /// All relays rest until then.
     Resting(Timestamp),
+}
+
+/// Letters that are armed, and what came of others without an attempt.
+#[derive(Default)]
+pub struct Prepared {
+    /// To be attempted, each once.
+    pub ready: Vec<Ready>,
+    /// To be written down.
+    pub settlements: Vec<Settlement>,
+}
+
+/// A letter that is armed, with its mail's parts and its place at a relay.
+pub struct Ready {
+    /// The letter and its account.
+    pub claimed: ClaimedLetter,
+    parcel: Parcel,
+    route: Route,
 }
 
 /// A claimed letter with its place at a relay.
@@ -96,77 +114,107 @@ impl Courier {
             return Ok(Claimed::Nothing);
         }
         let (assigned, left) = assign(routes, batch.letters);
-        for claimed in left {
-            let outcome = Outcome::Released { error: None };
-            self.settle(&Settlement { letter: claimed.letter.id, claim, outcome }).await?;
+        if !left.is_empty() {
+            let release = |claimed: ClaimedLetter| claimed.settled(Outcome::Released { error: None });
+            self.settle(&left.into_iter().map(release).collect::<Vec<_>>()).await?;
         }
         Ok(Claimed::Letters(claim, assigned))
     }
 
-    /// Attempts one letter: arms its token and hands the mail over, to the next relay where one is at fault. `None` where
-    /// the letter is not ours any more or was closed while arming. Nothing is written down yet: that is
-    /// [`Courier::settle`].
+    /// Arms letters for delivery, all in one step. What cannot go now is among the settlements; a letter that is not ours
+    /// any more, or was closed while arming, is in neither list.
     ///
     /// # Errors
-    /// When the store fails, or there is no randomness; the lease then runs out.
-    pub async fn attempt(&self, assigned: Assigned) -> Result<Option<Settlement>, Trouble> {
+    /// When the store fails, or there is no randomness; the leases then run out.
+    pub async fn prepare(&self, letters: Vec<Assigned>) -> Result<Prepared, Trouble> {
         crate::fail_point!("courier.claimed");
         let now = self.service.now();
-        let Assigned { claimed, route } = assigned;
-        let letter = &claimed.letter;
-        let settle = |outcome| Settlement { letter: letter.id, claim: claimed.claim, outcome };
-        let Some(to) = claimed.account.address.clone() else {
-            let error = "the account's name is no mail address".to_owned();
-            return Ok(Some(settle(Outcome::Dead { error, reply: None })));
-        };
-        if letter.deadline < now {
-            // It waited too long between claim and attempt; the next claim closes it as expired.
-            return Ok(Some(settle(Outcome::Released { error: None })));
+        let mut prepared = Prepared::default();
+        let (mut arms, mut ready) = (Vec::new(), Vec::new());
+        for letter in letters {
+            match self.ready(letter, now) {
+                Ok(letter) => {
+                    arms.push(self.arm(&letter, now)?);
+                    ready.push(letter);
+                }
+                Err(settlement) => prepared.settlements.push(settlement),
+            }
         }
-        // Since the claim its relay may have failed at another letter.
-        let Some(route) = route.if_open(now) else {
-            return Ok(Some(settle(Outcome::Released { error: None })));
-        };
-        let token = self.token(&claimed);
-        if self.arm(&claimed, token.as_ref(), now).await? != Armed::Armed {
-            return Ok(None);
+        let armed = self.arm_all(arms, now).await?;
+        for (letter, armed) in ready.into_iter().zip(armed) {
+            match armed {
+                Some(Armed::Armed) => prepared.ready.push(letter),
+                Some(Armed::KeyGone) => self.service.wake.notify_one(),
+                Some(Armed::Superseded | Armed::Lost) | None => {}
+            }
         }
         crate::fail_point!("courier.armed");
-        let parcel = Parcel {
-            letter: letter.id,
-            purpose: letter.purpose,
-            to,
-            token,
-            ip: letter.ip,
-            agent: letter.agent.clone(),
-            posted: letter.posted,
-        };
-        let outcome = self.deliver(parcel, letter, route).await?;
-        tracing::info!(event = "attempt", letter.id = %letter.id, letter.purpose = %letter.purpose, outcome = outcome.word(), "a letter was attempted");
-        Ok(Some(settle(outcome)))
+        Ok(prepared)
     }
 
-    /// Gives a letter back that was not attempted.
+    /// Attempts one letter that is armed: hands the mail over, to the next relay where one is at fault. Nothing is written
+    /// down yet: that is [`Courier::settle`].
+    ///
+    /// # Errors
+    /// When there is no randomness; the lease then runs out.
+    pub async fn attempt(&self, ready: Ready) -> Result<Settlement, Trouble> {
+        let Ready { claimed, parcel, route } = ready;
+        let letter = &claimed.letter;
+        let outcome = match route.if_open(self.service.now()) {
+            Some(route) => self.deliver(parcel, letter, route).await?,
+            // Since it was prepared its relay has failed at another letter.
+            None => Outcome::Released { error: None },
+        };
+        tracing::info!(event = "attempt", letter.id = %letter.id, letter.purpose = %letter.purpose, outcome = outcome.word(), "a letter was attempted");
+        Ok(Settlement { letter: letter.id, claim: claimed.claim, outcome })
+    }
+
+    /// Prepares and attempts one letter; `None` where it is not ours any more or was closed while arming.
+    ///
+    /// # Errors
+    /// As [`Courier::prepare`] and [`Courier::attempt`].
+    pub async fn attempt_one(&self, letter: Assigned) -> Result<Option<Settlement>, Trouble> {
+        let Prepared { mut ready, mut settlements } = self.prepare(vec![letter]).await?;
+        match ready.pop() {
+            Some(letter) => self.attempt(letter).await.map(Some),
+            None => Ok(settlements.pop()),
+        }
+    }
+
+    /// Gives letters back that were not attempted.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn release(&self, assigned: Assigned) -> Result<bool, StoreError> {
-        let Assigned { claimed, route } = assigned;
-        drop(route);
+    pub async fn release(&self, letters: Vec<Assigned>) -> Result<Vec<bool>, StoreError> {
         let outcome = Outcome::Released { error: None };
-        self.settle(&Settlement { letter: claimed.letter.id, claim: claimed.claim, outcome }).await
+        let release = |letter: Assigned| letter.claimed.settled(outcome.clone());
+        self.settle(&letters.into_iter().map(release).collect::<Vec<_>>()).await
     }
 
-    /// Writes down what came of an attempt. `false` where the claim was lost meanwhile: another's result stands.
+    /// Writes down what came of attempts, all in one step. `false` for each whose claim was lost meanwhile: another's result
+    /// stands.
     ///
     /// # Errors
     /// When the store fails; trying again is safe.
-    pub async fn settle(&self, settlement: &Settlement) -> Result<bool, StoreError> {
-        let is_ours = self.service.store.settle(settlement.clone(), self.service.now()).await?;
-        if !is_ours && matches!(settlement.outcome, Outcome::Sent { .. }) {
-            self.tally.perhaps_twice();
+    pub async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError> {
+        let (store, now) = (&self.service.store, self.service.now());
+        let ours = match store.settle(settlements.to_vec(), now).await {
+            Err(StoreError::Broken(_)) if settlements.len() > 1 => {
+                // A single one that cannot be written down must not keep the others from it.
+                let mut ours = Vec::with_capacity(settlements.len());
+                for settlement in settlements {
+                    ours.extend(store.settle(vec![settlement.clone()], now).await?);
+                }
+                ours
+            }
+            settled => settled?,
+        };
+        for (settlement, is_ours) in settlements.iter().zip(&ours) {
+            if !is_ours && matches!(settlement.outcome, Outcome::Sent { .. }) {
+                self.tally.perhaps_twice();
+            }
         }
-        Ok(is_ours)
+        Ok(ours)
     }
 
     /// Claims up to `limit` letters and attempts one after the other. Answers how many were attempted.
@@ -176,9 +224,10 @@ impl Courier {
     pub async fn step(&self, limit: usize) -> Result<usize, Trouble> {
         let Claimed::Letters(_, letters) = self.claim(limit, true).await? else { return Ok(0) };
         let attempted = letters.len();
-        for assigned in letters {
-            if let Some(settlement) = self.attempt(assigned).await? {
-                self.settle(&settlement).await?;
+        // One by one, as stories are told.
+        for letter in letters {
+            if let Some(settlement) = self.attempt_one(letter).await? {
+                self.settle(&[settlement]).await?;
             }
         }
         Ok(attempted)
@@ -259,29 +308,71 @@ impl Courier {
         }
     }
 
-    async fn arm(
-        &self,
-        claimed: &ClaimedLetter,
-        token: Option<&Token>,
-        now: Timestamp,
-    ) -> Result<Armed, Trouble> {
+    /// A letter with all that its mail is made of; or what comes of it without an attempt.
+    fn ready(&self, letter: Assigned, now: Timestamp) -> Result<Ready, Settlement> {
+        let Assigned { claimed, route } = letter;
+        let Some(to) = claimed.account.address.clone() else {
+            let error = "the account's name is no mail address".to_owned();
+            return Err(claimed.settled(Outcome::Dead { error, reply: None }));
+        };
+        if claimed.letter.deadline < now {
+            // It waited too long between claim and attempt; the next claim closes it as expired.
+            return Err(claimed.settled(Outcome::Released { error: None }));
+        }
+        // Since the claim its relay may have failed at another letter.
+        let Some(route) = route.if_open(now) else {
+            return Err(claimed.settled(Outcome::Released { error: None }));
+        };
+        let letter = &claimed.letter;
+        let parcel = Parcel {
+            letter: letter.id,
+            purpose: letter.purpose,
+            to,
+            token: self.token(&claimed),
+            ip: letter.ip,
+            agent: letter.agent.clone(),
+            posted: letter.posted,
+        };
+        Ok(Ready { claimed, parcel, route })
+    }
+
+    fn arm(&self, ready: &Ready, now: Timestamp) -> Result<Arm, NoRandomness> {
+        let claimed = &ready.claimed;
         let purpose = claimed.letter.purpose;
-        let arm = Arm {
+        Ok(Arm {
             letter: claimed.letter.id,
             claim: claimed.claim,
-            token: token.map(Token::hash),
+            token: ready.parcel.token.as_ref().map(Token::hash),
             token_key: self.service.token_key.id(),
             purpose,
             account: claimed.account.id.clone(),
             name_key: claimed.account.name_key.clone(),
             expires: now + self.service.policy.lifetime(purpose),
             replacement: LetterId::new(now, &*self.service.rng)?,
-        };
-        let armed = self.service.store.arm(arm, now).await?;
-        if armed == Armed::KeyGone {
-            self.service.wake.notify_one();
+        })
+    }
+
+    /// Arms all in one step; one by one where a single one of them cannot be armed, which then is `None`.
+    async fn arm_all(&self, arms: Vec<Arm>, now: Timestamp) -> Result<Vec<Option<Armed>>, StoreError> {
+        let store = &self.service.store;
+        match store.arm(arms.clone(), now).await {
+            Ok(armed) => Ok(armed.into_iter().map(Some).collect()),
+            Err(StoreError::Broken(_)) if arms.len() > 1 => {
+                let mut armed = Vec::with_capacity(arms.len());
+                for arm in arms {
+                    let letter = arm.letter;
+                    armed.push(match store.arm(vec![arm], now).await {
+                        Ok(one) => one.into_iter().next(),
+                        Err(error) => {
+                            tracing::warn!(letter.id = %letter, %error, "a letter could not be armed; its lease runs out");
+                            None
+                        }
+                    });
+                }
+                Ok(armed)
+            }
+            Err(error) => Err(error),
         }
-        Ok(armed)
     }
 
     /// What a failure means for the letter, and for the relay.

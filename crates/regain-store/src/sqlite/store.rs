@@ -17,6 +17,8 @@ use regain_core::{
     SessionId, Store, StoreError, Timestamp, TokenHash,
 };
 
+use rusqlite::Connection;
+
 use super::SqliteStore;
 use super::steps::{accounts, claim, courier, find, manage, operator, post, read, stats, tokens};
 
@@ -168,16 +170,19 @@ impl Store for SqliteStore {
         self.writer.run(move |c| claim::claim(c, &order, now)).await
     }
 
-    async fn arm(&self, arm: Arm, now: Timestamp) -> Result<Armed, StoreError> {
-        self.writer.run(move |c| courier::arm(c, &arm, now)).await
+    async fn arm(&self, arms: Vec<Arm>, now: Timestamp) -> Result<Vec<Armed>, StoreError> {
+        self.writer.run(move |c| arms.iter().map(|arm| courier::arm(c, arm, now)).collect()).await
     }
 
     async fn renew(&self, claim: ClaimId, lease: Timestamp) -> Result<usize, StoreError> {
         self.writer.run(move |c| courier::renew(c, claim, lease)).await
     }
 
-    async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError> {
-        self.writer.run(move |c| courier::settle(c, &settlement, now)).await
+    async fn settle(&self, settlements: Vec<Settlement>, now: Timestamp) -> Result<Vec<bool>, StoreError> {
+        let settle = move |c: &Connection| {
+            settlements.iter().map(|settlement| courier::settle(c, settlement, now)).collect()
+        };
+        self.writer.run(settle).await
     }
 
     async fn free_all_claims(&self, now: Timestamp) -> Result<usize, StoreError> {

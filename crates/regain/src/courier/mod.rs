@@ -46,7 +46,8 @@ impl RunningCourier {
         stop: CancellationToken,
     ) -> Self {
         let status = Arc::new(CourierStatus::default());
-        let run = run::Run { courier, watch, settings, status: status.clone(), stop };
+        let signals = Arc::default();
+        let run = run::Run { courier, watch, settings, status: status.clone(), stop, signals };
         Self { status, task: tokio::spawn(supervise::supervise(run)) }
     }
 

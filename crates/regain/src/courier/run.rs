@@ -1,14 +1,19 @@
 //! The courier's loop.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+
 use regain_core::flows::Trouble;
 use regain_core::letter::ClaimId;
-use regain_core::outbox::courier::{Assigned, Claimed, Courier, LEASE, RENEW_EVERY};
+use regain_core::outbox::courier::{Assigned, Claimed, Courier, LEASE, Prepared, RENEW_EVERY, Ready};
 use regain_core::store::{Outcome, Settlement};
-use tokio::task::JoinSet;
+use tokio::sync::Notify;
+use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +23,8 @@ use super::{CourierSettings, CourierStatus, Watch};
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// The outbox is looked at this often whatever nobody said.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Outcomes written down in one step, at most.
+const TOGETHER: usize = 64;
 /// After a failure of the store.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -28,6 +35,16 @@ pub(super) struct Run {
     pub(super) settings: CourierSettings,
     pub(super) status: Arc<CourierStatus>,
     pub(super) stop: CancellationToken,
+    pub(super) signals: Arc<Signals>,
+}
+
+/// What batches tell the loop.
+#[derive(Default)]
+pub(super) struct Signals {
+    /// A delivery ended, so a relay takes another letter.
+    room: Notify,
+    /// A letter was put off or given back: it may be due before anything that was seen.
+    comes_again: Notify,
 }
 
 /// When to claim next.
@@ -49,51 +66,42 @@ impl Look {
     }
 }
 
-/// A delivery that came to its end.
-struct Ended {
-    claim: ClaimId,
-    comes_again: bool,
-}
-
-/// Deliveries that are going on.
+/// Batches of letters that are on their way, each a task.
 #[derive(Default)]
-struct InFlight {
-    tasks: JoinSet<Ended>,
-    by_claim: HashMap<ClaimId, usize>,
+struct Batches {
+    tasks: JoinSet<()>,
+    claims: HashMap<task::Id, ClaimId>,
 }
 
 impl Run {
     pub(super) async fn run(self) {
         let wake = self.courier.wake();
-        let mut in_flight = InFlight::default();
+        let mut batches = Batches::default();
         let mut renew = ticks(RENEW_EVERY);
         let mut watch = ticks(WATCH_EVERY);
         let mut look = Look::now();
         while !self.stop.is_cancelled() {
             regain_core::fail_point!("courier.loop");
             if Instant::now() >= look.at {
-                look = self.claim(&mut in_flight, look.eager).await;
+                look = self.claim(&mut batches, look.eager).await;
                 continue;
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = wake.notified() => look = Look::now(),
                 () = sleep_until(look.at) => look.eager = true,
-                Some(done) = in_flight.tasks.join_next() => {
-                    let comes_again = in_flight.finished(done);
-                    if comes_again || look.when_one_ends {
-                        look.at = Instant::now();
-                    }
-                }
-                _ = renew.tick() => self.renew(&in_flight).await,
+                () = self.signals.room.notified(), if look.when_one_ends => look.at = Instant::now(),
+                () = self.signals.comes_again.notified() => look.at = Instant::now(),
+                Some(done) = batches.tasks.join_next_with_id() => batches.ended(done),
+                _ = renew.tick() => self.renew(&batches).await,
                 _ = watch.tick() => if self.watch.changed_elsewhere().await { look = Look::now() },
             }
         }
-        self.finish(in_flight).await;
+        self.finish(batches).await;
     }
 
     /// Claims what the relays take and starts delivering it. Answers when to look again.
-    async fn claim(&self, in_flight: &mut InFlight, eager: bool) -> Look {
+    async fn claim(&self, batches: &mut Batches, eager: bool) -> Look {
         let claimed = match self.courier.claim(usize::MAX, eager).await {
             Ok(claimed) => claimed,
             Err(trouble) => return Look::after(self.pause(&trouble)),
@@ -101,9 +109,7 @@ impl Run {
         self.status.step_succeeded();
         match claimed {
             Claimed::Letters(claim, letters) => {
-                for letter in letters {
-                    in_flight.start(self.clone(), claim, letter);
-                }
+                batches.start(claim, self.clone().batch(letters));
                 // There may be more: the relays say whether they take more.
                 Look { eager: false, ..Look::now() }
             }
@@ -128,8 +134,8 @@ impl Run {
         PAUSE
     }
 
-    async fn renew(&self, in_flight: &InFlight) {
-        for claim in in_flight.by_claim.keys() {
+    async fn renew(&self, batches: &Batches) {
+        for claim in batches.claims.values() {
             if let Err(error) = self.courier.renew(*claim).await {
                 tracing::warn!(%error, "a lease could not be renewed");
             }
@@ -137,13 +143,13 @@ impl Run {
     }
 
     /// Lets what is under way come to its end, within the grace time. What does not is left to its lease.
-    async fn finish(&self, mut in_flight: InFlight) {
+    async fn finish(&self, mut batches: Batches) {
         let mut renew = ticks(RENEW_EVERY);
         let wait = async {
-            while !in_flight.tasks.is_empty() {
+            while !batches.tasks.is_empty() {
                 tokio::select! {
-                    Some(done) = in_flight.tasks.join_next() => drop(in_flight.finished(done)),
-                    _ = renew.tick() => self.renew(&in_flight).await,
+                    Some(done) = batches.tasks.join_next_with_id() => batches.ended(done),
+                    _ = renew.tick() => self.renew(&batches).await,
                 }
             }
         };
@@ -154,73 +160,106 @@ impl Run {
         }
     }
 
-    /// Attempts a letter and writes down what came of it, trying again as long as the lease may hold. Answers whether the
-    /// letter comes again, sooner than its lease would have run out.
-    async fn deliver(self, letter: Assigned) -> bool {
-        let id = letter.claimed.letter.id;
+    /// Arms the letters of one claim, delivers them side by side, and writes down together what comes of them.
+    async fn batch(self, letters: Vec<Assigned>) {
         if self.stop.is_cancelled() {
-            // Not begun yet: whoever runs next has it at once.
-            if let Err(error) = self.courier.release(letter).await {
-                tracing::warn!(letter.id = %id, %error, "a letter could not be given back; its lease runs out");
+            // Not begun yet: whoever runs next has them at once.
+            if let Err(error) = self.courier.release(letters).await {
+                tracing::warn!(%error, "letters could not be given back; their leases run out");
             }
-            return false;
+            return;
         }
-        let settlement = match self.courier.attempt(letter).await {
-            Ok(Some(settlement)) => settlement,
-            Ok(None) => return false,
+        let Prepared { ready, settlements } = match self.courier.prepare(letters).await {
+            Ok(prepared) => prepared,
             Err(trouble) => {
-                tracing::warn!(letter.id = %id, %trouble, "a letter could not be attempted");
-                sleep(PAUSE).await;
-                return false;
+                tracing::warn!(%trouble, "letters could not be attempted; their leases run out");
+                return sleep(PAUSE).await;
             }
         };
-        if timeout(LEASE, self.settle(&settlement)).await.is_err() {
-            tracing::error!(letter.id = %settlement.letter, "what came of a letter could not be written down; it may go out again");
+        let deliveries: FuturesUnordered<_> = ready.into_iter().map(|letter| self.deliver(letter)).collect();
+        let mut deliveries = deliveries.ready_chunks(TOGETHER);
+        let mut settling = FuturesUnordered::new();
+        settling.push(self.settle(settlements));
+        loop {
+            tokio::select! {
+                Some(ended) = deliveries.next() => {
+                    self.signals.room.notify_one();
+                    settling.push(self.settle(ended.into_iter().flatten().collect()));
+                }
+                Some(()) = settling.next() => {}
+                else => break,
+            }
         }
-        matches!(settlement.outcome, Outcome::Later { .. } | Outcome::Released { .. })
     }
 
-    async fn settle(&self, settlement: &Settlement) {
-        loop {
-            match self.courier.settle(settlement).await {
-                Ok(true) => return,
-                Ok(false) => {
-                    tracing::warn!(letter.id = %settlement.letter, "another has taken this letter over meanwhile");
-                    return;
-                }
-                Err(error) => {
-                    tracing::warn!(letter.id = %settlement.letter, %error, "what came of a letter is not written down yet");
-                    sleep(PAUSE).await;
+    /// Attempts a letter. `None` where nobody knows what came of it: its lease runs out.
+    async fn deliver(&self, letter: Ready) -> Option<Settlement> {
+        let id = letter.claimed.letter.id;
+        // Its panic must not take the letters beside it along.
+        match AssertUnwindSafe(self.courier.attempt(letter)).catch_unwind().await {
+            Ok(Ok(settlement)) => Some(settlement),
+            Ok(Err(trouble)) => {
+                tracing::warn!(letter.id = %id, %trouble, "a letter could not be attempted; its lease runs out");
+                None
+            }
+            Err(_) => {
+                tracing::error!(letter.id = %id, "delivering a letter panicked; its lease runs out");
+                None
+            }
+        }
+    }
+
+    /// Writes down what came of letters, trying again as long as their lease may hold.
+    async fn settle(&self, settlements: Vec<Settlement>) {
+        if settlements.is_empty() {
+            return;
+        }
+        let settle = async {
+            loop {
+                match self.courier.settle(&settlements).await {
+                    Ok(ours) => return ours,
+                    Err(error) => {
+                        tracing::warn!(count = settlements.len(), %error, "what came of letters is not written down yet");
+                        sleep(PAUSE).await;
+                    }
                 }
             }
+        };
+        match timeout(LEASE, settle).await {
+            Ok(ours) => {
+                for (settlement, _) in settlements.iter().zip(&ours).filter(|(_, is_ours)| !**is_ours) {
+                    tracing::warn!(letter.id = %settlement.letter, "another has taken this letter over meanwhile");
+                }
+            }
+            Err(_) => {
+                for settlement in &settlements {
+                    tracing::error!(letter.id = %settlement.letter, "what came of a letter could not be written down; it may go out again");
+                }
+            }
+        }
+        let comes_again =
+            |one: &Settlement| matches!(one.outcome, Outcome::Later { .. } | Outcome::Released { .. });
+        if settlements.iter().any(comes_again) {
+            self.signals.comes_again.notify_one();
         }
     }
 }
 
-impl InFlight {
-    fn start(&mut self, run: Run, claim: ClaimId, letter: Assigned) {
-        *self.by_claim.entry(claim).or_default() += 1;
-        self.tasks.spawn(async move {
-            // A task of its own, so that its panic is an outcome here and the count stays right.
-            let id = letter.claimed.letter.id;
-            let comes_again = tokio::spawn(run.deliver(letter)).await.unwrap_or_else(|_| {
-                tracing::error!(letter.id = %id, "delivering a letter panicked; its lease runs out");
-                false
-            });
-            Ended { claim, comes_again }
-        });
+impl Batches {
+    fn start(&mut self, claim: ClaimId, batch: impl Future<Output = ()> + Send + 'static) {
+        let id = self.tasks.spawn(batch).id();
+        self.claims.insert(id, claim);
     }
 
-    /// Answers whether its letter comes again.
-    fn finished(&mut self, done: Result<Ended, tokio::task::JoinError>) -> bool {
-        let Ok(Ended { claim, comes_again }) = done else { return false };
-        if let Some(left) = self.by_claim.get_mut(&claim) {
-            *left -= 1;
-            if *left == 0 {
-                self.by_claim.remove(&claim);
+    fn ended(&mut self, done: Result<(task::Id, ()), task::JoinError>) {
+        let id = match done {
+            Ok((id, ())) => id,
+            Err(error) => {
+                tracing::error!("delivering letters panicked; their leases run out");
+                error.id()
             }
-        }
-        comes_again
+        };
+        self.claims.remove(&id);
     }
 }
 

@@ -221,11 +221,11 @@ async fn a_courier_that_lost_its_claim_during_delivery_changes_nothing() {
     else {
         panic!("a letter is due")
     };
-    let settlement = app.courier.attempt(slow.remove(0)).await.unwrap().unwrap();
+    let settlement = app.courier.attempt_one(slow.remove(0)).await.unwrap().unwrap();
     app.clock.advance(MINUTE);
     app.deliver().await;
     assert_eq!(app.reset_letter().await.attempts, 1);
-    assert!(!app.courier.settle(&settlement).await.unwrap(), "the second's result stands");
+    assert_eq!(app.courier.settle(&[settlement]).await.unwrap(), [false], "the second's result stands");
     assert_eq!(app.reset_letter().await.attempts, 1);
     let mails = app.mails();
     assert_eq!(mails.len(), 2, "the bounded duplicate");

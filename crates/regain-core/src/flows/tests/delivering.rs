@@ -14,8 +14,8 @@ async fn a_relays_fault_costs_no_attempt_and_one_probe_goes_first() {
     let Claimed::Letters(_, mut letters) = desk.courier.claim(1, true).await.unwrap() else {
         panic!("letters are due")
     };
-    let settlement = desk.courier.attempt(letters.remove(0)).await.unwrap().unwrap();
-    assert!(desk.courier.settle(&settlement).await.unwrap());
+    let settlement = desk.courier.attempt_one(letters.remove(0)).await.unwrap().unwrap();
+    assert_eq!(desk.courier.settle(&[settlement]).await.unwrap(), [true]);
     assert!(desk.courier.relay_fault().unwrap().contains("535"));
     assert!(matches!(desk.courier.claim(10, true).await.unwrap(), Claimed::Resting(_)));
     desk.advance(SECOND * 5);
@@ -27,9 +27,7 @@ async fn a_relays_fault_costs_no_attempt_and_one_probe_goes_first() {
         matches!(desk.courier.claim(10, true).await.unwrap(), Claimed::Full),
         "not while one is under way"
     );
-    for probe in probe {
-        assert!(desk.courier.release(probe).await.unwrap());
-    }
+    assert_eq!(desk.courier.release(probe).await.unwrap(), [true]);
     assert_eq!(desk.courier.step(10).await.unwrap(), 1, "one probe, which fails too");
     assert_eq!(desk.mailer.attempted().len(), 2);
     desk.advance(MINUTE);
@@ -184,8 +182,8 @@ async fn a_letter_that_waited_past_its_deadline_under_a_claim_is_not_attempted()
         desk.advance(LEASE / 2);
         assert_eq!(desk.courier.renew(claim).await.unwrap(), 1);
     }
-    let settlement = desk.courier.attempt(letters.remove(0)).await.unwrap().unwrap();
-    assert!(desk.courier.settle(&settlement).await.unwrap());
+    let settlement = desk.courier.attempt_one(letters.remove(0)).await.unwrap().unwrap();
+    assert_eq!(desk.courier.settle(&[settlement]).await.unwrap(), [true]);
     desk.deliver().await;
     assert_eq!(states(&desk, Purpose::Reset).await, [LetterState::Expired]);
     assert!(desk.mails(Purpose::Reset).is_empty());

@@ -254,7 +254,7 @@ pub async fn a_letter_armed_with_another_key_is_replaced(store: Arc<dyn Store>) 
     assert_eq!(second.letter.token_key, Some(TokenKeyId([1; 8])));
     let arm = Arm { token_key: TokenKeyId([2; 8]), ..f.arming(&second) };
     let replacement = arm.replacement;
-    assert_eq!(f.store.arm(arm, f.now()).await.expect("a step"), Armed::KeyGone);
+    assert_eq!(f.arm_as(arm).await, Armed::KeyGone);
     assert_eq!(f.reload(first.letter.id).await.state, LetterState::Superseded);
     let new = f.claim_one().await.letter;
     assert_eq!((new.id, new.replaces, new.attempts), (replacement, Some(first.letter.id), 0));

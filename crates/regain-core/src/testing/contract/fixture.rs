@@ -130,7 +130,12 @@ impl Fixture {
 
     /// Arms a claimed letter with a token that is named by its letter, good for an hour from now.
     pub async fn arm(&self, claimed: &ClaimedLetter) -> Armed {
-        self.store.arm(self.arming(claimed), self.now()).await.expect("a step")
+        self.arm_as(self.arming(claimed)).await
+    }
+
+    /// Arms one letter.
+    pub async fn arm_as(&self, arm: Arm) -> Armed {
+        self.store.arm(vec![arm], self.now()).await.expect("a step").remove(0)
     }
 
     /// What [`Fixture::arm`] does.
@@ -151,7 +156,7 @@ impl Fixture {
     /// Settles a claimed letter. Answers whether the claim was still ours.
     pub async fn settle(&self, claimed: &ClaimedLetter, outcome: Outcome) -> bool {
         let settlement = Settlement { letter: claimed.letter.id, claim: claimed.claim, outcome };
-        self.store.settle(settlement, self.now()).await.expect("a step")
+        self.store.settle(vec![settlement], self.now()).await.expect("a step").remove(0)
     }
 
     /// Claims, arms and settles as sent the one letter that there must be. Answers its token's hash.

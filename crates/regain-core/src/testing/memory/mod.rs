@@ -210,16 +210,18 @@ impl Store for MemoryStore {
         Ok(self.lock().claim(&order, now))
     }
 
-    async fn arm(&self, arm: Arm, now: Timestamp) -> Result<Armed, StoreError> {
-        Ok(self.lock().arm(arm, now))
+    async fn arm(&self, arms: Vec<Arm>, now: Timestamp) -> Result<Vec<Armed>, StoreError> {
+        let mut state = self.lock();
+        Ok(arms.into_iter().map(|arm| state.arm(arm, now)).collect())
     }
 
     async fn renew(&self, claim: ClaimId, lease: Timestamp) -> Result<usize, StoreError> {
         Ok(self.lock().renew(claim, lease))
     }
 
-    async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.lock().settle(settlement, now))
+    async fn settle(&self, settlements: Vec<Settlement>, now: Timestamp) -> Result<Vec<bool>, StoreError> {
+        let mut state = self.lock();
+        Ok(settlements.into_iter().map(|settlement| state.settle(settlement, now)).collect())
     }
 
     async fn free_all_claims(&self, now: Timestamp) -> Result<usize, StoreError> {

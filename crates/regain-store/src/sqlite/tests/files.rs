@@ -23,7 +23,7 @@ async fn tokens_their_key_and_passwords_stand_in_no_byte_of_the_files() {
     let account = &claimed.account;
     let token: Token = key.derive(Purpose::Reset, claimed.letter.id, &account.id, &account.name_key);
     let arm = Arm { token: Some(token.hash()), token_key: key.id(), ..fixture.arming(&claimed) };
-    assert_eq!(scene.store.arm(arm, fixture.now()).await.unwrap(), Armed::Armed);
+    assert_eq!(fixture.arm_as(arm).await, Armed::Armed);
     assert!(fixture.settle(&claimed, sent()).await);
     let password = Password::parse("correct horse battery staple").unwrap();
     let hashing = HashPool::start(HashCost::CHEAP, Arc::new(OsRng)).unwrap();
