@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::domain::Domain;
 use super::rate::Start;
 use super::{Accepted, closed, interrupted};
 use crate::SendError;
@@ -28,8 +29,26 @@ impl Job {
     /// Takes the job out of its caller's hands. `false`: the caller is gone, or has given up already.
     pub(super) fn claim(&self) -> bool {
         match self {
-            Self::Message(message) => message.claim.as_ref().is_none_or(Claim::take) && !self.is_abandoned(),
+            Self::Message(message) => message.claim(),
             Self::Check { .. } => !self.is_abandoned(),
+        }
+    }
+
+    /// Puts it into the state of one that waits.
+    pub(super) fn unclaim(&mut self) {
+        if let Self::Message(message) = self {
+            message.start = None;
+            if let Some(claim) = &message.claim {
+                claim.give();
+            }
+        }
+    }
+
+    /// Where it goes; `None`: to the relay alone.
+    pub(super) fn domain(&self) -> Option<&Domain> {
+        match self {
+            Self::Message(message) => Some(&message.domain),
+            Self::Check { .. } => None,
         }
     }
 
@@ -50,6 +69,7 @@ pub(super) struct Message {
     pub(super) start: Option<Start>,
     /// Whether the final dot may have left, so that nobody knows what became of the message.
     pub(super) has_left: bool,
+    domain: Domain,
     claim: Option<Claim>,
     answer: Option<oneshot::Sender<Result<Accepted, SendError>>>,
 }
@@ -58,12 +78,24 @@ impl Message {
     /// A message with the end where its outcome comes out. The claim is there if the message has a deadline.
     pub(super) fn new(
         mail: Mail,
+        domain: Domain,
         until: Option<Instant>,
     ) -> (Self, Option<Claim>, oneshot::Receiver<Result<Accepted, SendError>>) {
         let (answer, outcome) = oneshot::channel();
         let claim = until.map(|_| Claim::default());
         let answer = Some(answer);
-        (Self { mail, until, start: None, has_left: false, claim: claim.clone(), answer }, claim, outcome)
+        let message =
+            Self { mail, until, start: None, has_left: false, domain, claim: claim.clone(), answer };
+        (message, claim, outcome)
+    }
+
+    pub(super) fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// As [`Job::claim`].
+    pub(super) fn claim(&self) -> bool {
+        self.claim.as_ref().is_none_or(Claim::take) && !self.is_abandoned()
     }
 
     pub(super) fn is_abandoned(&self) -> bool {
@@ -74,14 +106,6 @@ impl Message {
     pub(super) async fn abandoned(&mut self) {
         if let Some(answer) = &mut self.answer {
             answer.closed().await;
-        }
-    }
-
-    /// Puts the message into the state of one that waits.
-    pub(super) fn unclaim(&mut self) {
-        self.start = None;
-        if let Some(claim) = &self.claim {
-            claim.give();
         }
     }
 

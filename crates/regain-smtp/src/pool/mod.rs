@@ -4,21 +4,24 @@
 //! dialogue. The lock below is held for moves between lists only, never across an await.
 
 mod ahead;
+mod domain;
+mod guard;
 mod job;
+mod lists;
 mod rate;
 mod worker;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::ahead::Ahead;
+use self::domain::Domain;
 use self::job::{Claim, Job, Message};
+use self::lists::Lists;
 use self::rate::Rate;
 use crate::session::{Mail, Relay};
 use crate::{Cause, Deadlines, Envelope, Phase, Reply, SendError, Settings, StartError, TrustRoots};
@@ -49,8 +52,8 @@ impl Pool {
         let messages = relay.settings.rate_limit().and_then(|limit| usize::try_from(limit.get()).ok());
         let shared = Shared {
             rate: Rate::new(messages, relay.settings.rate_delta()),
+            lists: Mutex::new(Lists::new(relay.settings.max_connections())),
             relay,
-            lists: Mutex::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             killed: CancellationToken::new(),
@@ -67,7 +70,7 @@ impl Pool {
     pub async fn send(&self, envelope: Envelope, message: Arc<[u8]>) -> Result<Accepted, SendError> {
         let mail = Mail { paths: envelope.paths()?, message };
         let until = self.shared.relay.deadlines.message.map(|within| Instant::now() + within);
-        let (message, claim, outcome) = Message::new(mail, until);
+        let (message, claim, outcome) = Message::new(mail, Domain::of(&envelope.to), until);
         self.shared.submit(Job::Message(Box::new(message)))?;
         match claim.zip(until) {
             Some((claim, until)) => in_time(outcome, &claim, until).await,
@@ -127,68 +130,6 @@ struct Shared {
     killed: CancellationToken,
 }
 
-/// Who waits for whom.
-#[derive(Default)]
-struct Lists {
-    waiting: VecDeque<Job>,
-    /// Workers with an open connection and nothing to do; the one used last is used next, so that those too
-    /// many become idle.
-    idle: Vec<Idle>,
-    /// Workers that exist: the number of connections is never higher.
-    live: usize,
-    /// Workers that have answered and will look at `waiting` next, after a RSET perhaps.
-    finishing: usize,
-    ahead: Ahead,
-    closed: bool,
-    last_id: u64,
-}
-
-struct Idle {
-    id: u64,
-    hand_over: oneshot::Sender<Job>,
-}
-
-impl Lists {
-    /// The next job whose caller still wants it.
-    fn take(&mut self) -> Option<Job> {
-        while let Some(job) = self.waiting.pop_front() {
-            if job.claim() {
-                return Some(job);
-            }
-        }
-        None
-    }
-
-    /// The next message to send its envelope ahead, if there are more than the workers that are about to be free take.
-    fn take_ahead(&mut self) -> Option<Box<Message>> {
-        while self.waiting.len() > self.finishing && self.ahead.is_allowed() {
-            match self.waiting.pop_front() {
-                Some(Job::Message(message)) => {
-                    let job = Job::Message(message);
-                    if job.claim()
-                        && let Job::Message(message) = job
-                    {
-                        return Some(message);
-                    }
-                }
-                Some(check) => {
-                    self.waiting.push_front(check);
-                    return None;
-                }
-                None => return None,
-            }
-        }
-        None
-    }
-
-    fn is_full(&mut self) -> bool {
-        if self.waiting.len() >= Pool::LONGEST_QUEUE {
-            self.waiting.retain(|job| !job.is_abandoned());
-        }
-        self.waiting.len() >= Pool::LONGEST_QUEUE
-    }
-}
-
 impl Shared {
     fn lists(&self) -> MutexGuard<'_, Lists> {
         // No step under the lock can panic halfway, so the lists are whole whoever held it.
@@ -200,44 +141,60 @@ impl Shared {
         if lists.closed {
             return Err(closed());
         }
-        let Some(job) = self.dispatch(&mut lists, job) else { return Ok(()) };
         if lists.is_full() {
             return Err(SendError::new(Phase::Connect, Cause::QueueFull));
         }
         lists.waiting.push_back(job);
+        self.dispatch(&mut lists);
         Ok(())
     }
 
-    /// Puts a message that was taken but not begun back to where it came from.
-    fn give_back(self: &Arc<Self>, mut message: Box<Message>) {
-        let mut lists = self.lists();
-        if lists.closed {
-            drop(lists);
-            return message.answer(Err(closed()));
+    /// Finds workers for all jobs that may go. To be called after each change that may let one go.
+    fn dispatch(self: &Arc<Self>, lists: &mut Lists) {
+        self.use_idle(lists);
+        // A worker that is about to be free costs less than another connection with its handshake and login.
+        while lists.live < self.relay.settings.max_connections() && lists.waiting.len() > lists.finishing {
+            let Some((job, work)) = lists.take(Instant::now()) else { break };
+            lists.live += 1;
+            // Spawned under the lock, so that `close` cannot come between and miss the task.
+            self.tasks.spawn(worker::run(Arc::clone(self), work, job));
         }
-        message.unclaim();
-        if let Some(job) = self.dispatch(&mut lists, Job::Message(message)) {
-            lists.waiting.push_front(job);
+        if !lists.waiting.is_empty() && !lists.relief_awaited {
+            self.await_relief(lists);
         }
     }
 
-    /// Finds a worker for a job; without one the job comes back.
-    fn dispatch(self: &Arc<Self>, lists: &mut Lists, mut job: Job) -> Option<Job> {
-        while let Some(idle) = lists.idle.pop() {
-            match idle.hand_over.send(job) {
-                Ok(()) => return None,
-                Err(back) => job = back,
+    /// Hands jobs that may go to workers that are idle.
+    fn use_idle(&self, lists: &mut Lists) {
+        while !lists.idle.is_empty() {
+            let mut taken = lists.take(Instant::now());
+            if taken.is_none() {
+                return;
+            }
+            while let Some(this) = taken.take() {
+                match lists.idle.pop() {
+                    Some(idle) => taken = idle.hand_over.send(this).err(),
+                    // The workers were cut off.
+                    None => return lists.put_back(this),
+                }
             }
         }
-        // A worker that is about to be free costs less than another connection with its handshake and login.
-        let worker_comes = lists.waiting.len() < lists.finishing;
-        if worker_comes || lists.live >= self.relay.settings.max_connections() {
-            return Some(job);
-        }
-        lists.live += 1;
-        // Spawned under the lock, so that `close` cannot come between and miss the task.
-        self.tasks.spawn(worker::run(worker::Slot::new(Arc::clone(self)), job));
-        None
+    }
+
+    /// Looks again when a domain is out of trouble: nothing else may happen then.
+    fn await_relief(self: &Arc<Self>, lists: &mut Lists) {
+        let Some(at) = lists.guard.relief() else { return };
+        lists.relief_awaited = true;
+        let shared = Arc::clone(self);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = sleep_until(at) => {}
+                () = shared.closing.cancelled() => {}
+            }
+            let mut lists = shared.lists();
+            lists.relief_awaited = false;
+            shared.dispatch(&mut lists);
+        });
     }
 }
 

@@ -7,18 +7,21 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::ahead::PATIENCE;
+use super::guard::{End, Work};
 use super::job::{Job, Message};
+use super::lists::Idle;
 use super::rate::Start;
-use super::{Accepted, Idle, Shared, closed};
+use super::{Accepted, Shared, closed};
 use crate::session::{Reply, Session};
 use crate::{Cause, Phase, SendError};
 
 /// Serves `job` and what comes after it, until there is neither work nor a connection.
-pub(super) async fn run(slot: Slot, job: Job) {
-    let shared = Arc::clone(&slot.shared);
+pub(super) async fn run(shared: Arc<Shared>, work: Work, job: Job) {
+    // Not made by the one who spawns this, who holds the lock: a runtime that ends may drop the task there and then.
+    let slot = Slot::new(Arc::clone(&shared), work);
     let work = async {
         let mut worker = Worker { slot, session: None };
-        let mut next = job.claim().then_some(job);
+        let mut next = (!job.is_abandoned()).then_some(job);
         loop {
             next = match next {
                 Some(Job::Message(message)) => worker.deliver(message).await.map(Job::Message),
@@ -57,7 +60,7 @@ impl Worker {
             }
             Err(error) => Err(error),
         };
-        self.slot.finish();
+        self.slot.end(End::Otherwise);
         drop(answer.send(outcome));
     }
 
@@ -67,7 +70,7 @@ impl Worker {
             let mut session = match self.permitted(&mut message).await {
                 Ok(session) => session,
                 Err(error) => {
-                    self.answer(*message, Err(error), false);
+                    self.answer(*message, Err(error));
                     self.clear_up().await;
                     return None;
                 }
@@ -80,13 +83,13 @@ impl Worker {
             };
             message.has_left = error.phase() == Phase::FinalDot;
             if let Some(next) = next {
-                self.slot.shared.give_back(next);
+                self.slot.give_back(next);
             }
             if session.transactions() > 1 && had_died(&error) {
                 tracing::debug!("a kept connection had died; the message goes over a new one");
                 continue;
             }
-            self.answer(*message, Err(error), false);
+            self.answer(*message, Err(error));
             return None;
         };
         let (outcome, mut next) = match next {
@@ -95,7 +98,7 @@ impl Worker {
         };
         let announced = session.has_announced();
         self.session = Some(session);
-        self.answer(*message, outcome, next.is_some());
+        self.answer(*message, outcome);
         match &mut next {
             Some(_) if announced => return next,
             // The relay may have seen its MAIL.
@@ -127,6 +130,7 @@ impl Worker {
                 },
             };
             session.end_by(message.until);
+            self.slot.begin();
             let outcome = match announced {
                 true => session.permission().await,
                 false => match session.announce(&message.mail).await {
@@ -192,14 +196,13 @@ impl Worker {
     }
 
     /// The message to go ahead behind the one that is about to leave, with its place in the rate.
-    fn take_ahead(&self, session: &Session) -> Option<Box<Message>> {
-        let shared = &self.slot.shared;
+    fn take_ahead(&mut self, session: &Session) -> Option<Box<Message>> {
+        let shared = Arc::clone(&self.slot.shared);
         if !session.pipelines() || session.transactions() >= shared.relay.settings.max_messages() {
             return None;
         }
         let start = shared.rate.try_start()?;
-        let next = shared.lists().take_ahead();
-        match next {
+        match self.slot.take_ahead() {
             Some(mut next) => {
                 next.start = Some(start);
                 Some(next)
@@ -222,22 +225,19 @@ impl Worker {
         match timeout_at(patience, session.verdict()).await {
             Ok(outcome) => (outcome, Some(next)),
             Err(_) => {
-                let shared = &self.slot.shared;
-                shared.lists().ahead.has_failed();
-                shared.give_back(next);
+                self.slot.shared.lists().ahead.has_failed();
+                self.slot.give_back(next);
                 (session.verdict().await, None)
             }
         }
     }
 
     /// Tells the caller, before anything is cleared away: nobody waits for RSET.
-    fn answer(&mut self, message: Message, outcome: Result<Reply, SendError>, busy: bool) {
+    fn answer(&mut self, message: Message, outcome: Result<Reply, SendError>) {
         if let Err(error) = &outcome {
             tracing::debug!(code = error.code(), %error, "the relay did not take a message");
         }
-        if !busy {
-            self.slot.finish();
-        }
+        self.slot.end(end(&outcome, message.until));
         message.answer(outcome.map(|reply| Accepted { reply }));
     }
 
@@ -258,21 +258,58 @@ impl Worker {
 /// A worker's place among the live ones, given back when it ends, even by a panic.
 pub(super) struct Slot {
     shared: Arc<Shared>,
+    work: Option<Work>,
+    /// Of the message whose envelope goes ahead.
+    ahead: Option<Work>,
     released: bool,
     finishing: bool,
 }
 
 impl Slot {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, released: false, finishing: false }
+    fn new(shared: Arc<Shared>, work: Work) -> Self {
+        Self { shared, work: Some(work), ahead: None, released: false, finishing: false }
     }
 
-    /// Notes that this worker looks for its next job soon; to be called before the answer, or its caller could
-    /// send again while nobody seems to be free.
-    fn finish(&mut self) {
-        if !std::mem::replace(&mut self.finishing, true) {
-            self.shared.lists().finishing += 1;
+    /// Notes that MAIL of the message at work leaves now.
+    fn begin(&mut self) {
+        if let Some(work) = &mut self.work {
+            self.shared.lists().guard.begin(work, Instant::now());
         }
+    }
+
+    fn take_ahead(&mut self) -> Option<Box<Message>> {
+        let (message, work) = self.shared.lists().take_ahead(self.work.as_ref()?, Instant::now())?;
+        self.ahead = Some(work);
+        Some(message)
+    }
+
+    /// Puts the message that was taken ahead back to where it came from.
+    fn give_back(&mut self, message: Box<Message>) {
+        let Some(work) = self.ahead.take() else { return };
+        let mut lists = self.shared.lists();
+        if lists.closed {
+            lists.guard.end(work, End::Otherwise, Instant::now());
+            drop(lists);
+            return message.answer(Err(closed()));
+        }
+        lists.put_back((Job::Message(message), work));
+        self.shared.dispatch(&mut lists);
+    }
+
+    /// Notes the end of the job at work. The message whose envelope went ahead is next, or else this worker looks for a
+    /// job soon; so this is to be called before the answer, or its caller could send again while nobody seems to be free.
+    fn end(&mut self, end: End) {
+        let mut lists = self.shared.lists();
+        if let Some(work) = self.work.take() {
+            lists.guard.end(work, end, Instant::now());
+        }
+        self.work = self.ahead.take();
+        if let Some(next) = &mut self.work {
+            lists.guard.follow(next);
+        } else if !std::mem::replace(&mut self.finishing, true) {
+            lists.finishing += 1;
+        }
+        self.shared.dispatch(&mut lists);
     }
 
     /// The next job. While there is none, an open connection is kept for a while; `None`: the worker's place
@@ -284,7 +321,17 @@ impl Slot {
                 if std::mem::take(&mut self.finishing) {
                     lists.finishing -= 1;
                 }
-                if let Some(job) = lists.take() {
+                // A job whose caller went away before it was begun.
+                let given_up = self.work.take();
+                let gives_up = given_up.is_some();
+                if let Some(work) = given_up {
+                    lists.guard.end(work, End::Otherwise, Instant::now());
+                }
+                if let Some((job, work)) = lists.take(Instant::now()) {
+                    self.work = Some(work);
+                    if gives_up {
+                        self.shared.dispatch(&mut lists);
+                    }
                     return Some(job);
                 }
                 if session.is_none() {
@@ -302,9 +349,9 @@ impl Slot {
             };
             let usable = tokio::select! {
                 biased;
-                job = &mut handed => match job {
-                    Ok(job) if job.claim() => return Some(job),
-                    _ => continue,
+                handed = &mut handed => match self.accept(handed.ok()) {
+                    Some(job) => return Some(job),
+                    None => continue,
                 },
                 usable = idle(session, &self.shared) => usable,
                 () = self.shared.closing.cancelled() => true,
@@ -318,15 +365,22 @@ impl Slot {
             let ended = session.take();
             if handed_over_meanwhile {
                 *session = ended.filter(|_| usable);
-                match handed.await {
-                    Ok(job) if job.claim() => return Some(job),
-                    _ => continue,
+                match self.accept(handed.await.ok()) {
+                    Some(job) => return Some(job),
+                    None => continue,
                 }
             }
             if let Some(session) = ended.filter(|_| usable) {
                 session.quit().await;
             }
         }
+    }
+
+    /// Takes over what was handed to this worker. A job whose caller has gone is not begun.
+    fn accept(&mut self, handed: Option<(Job, Work)>) -> Option<Job> {
+        let (job, work) = handed?;
+        self.work = Some(work);
+        (!job.is_abandoned()).then_some(job)
     }
 }
 
@@ -338,6 +392,11 @@ impl Drop for Slot {
         let mut lists = self.shared.lists();
         lists.live -= 1;
         lists.finishing -= usize::from(self.finishing);
+        for work in self.work.take().into_iter().chain(self.ahead.take()) {
+            lists.guard.end(work, End::Otherwise, Instant::now());
+        }
+        // There may be no runtime to start a worker in. Those that are not idle look for themselves.
+        self.shared.use_idle(&mut lists);
         if lists.live == 0 {
             // Nobody is left to serve these; their callers are told as they are dropped.
             let orphans = std::mem::take(&mut lists.waiting);
@@ -357,6 +416,18 @@ async fn idle(session: &mut Option<Session>, shared: &Shared) -> bool {
             () = sleep(shared.relay.deadlines.idle) => true,
         },
         None => std::future::pending().await,
+    }
+}
+
+/// What an outcome says of the recipient's domain.
+fn end(outcome: &Result<Reply, SendError>, until: Option<Instant>) -> End {
+    let Err(error) = outcome else { return End::Answered };
+    let own_deadline = until.is_some_and(|until| until <= Instant::now());
+    match error.cause() {
+        _ if error.phase() < Phase::Mail => End::Otherwise,
+        _ if error.reply().is_some() => End::Answered,
+        Cause::TimedOut if !own_deadline => End::TimedOut,
+        _ => End::Otherwise,
     }
 }
 
