@@ -183,6 +183,13 @@ impl Guard {
         self.troubled.values().min().map(|&dragged| dragged + TROUBLE)
     }
 
+    /// Connections and messages at work, for tests: nothing may be left when all is done.
+    #[cfg(test)]
+    #[cfg(feature = "testing")]
+    pub(super) fn at_work(&self) -> (usize, usize) {
+        (self.busy, self.domains.values().map(|at_work| at_work.messages).sum::<usize>() + self.begun.len())
+    }
+
     fn is_on(&self) -> bool {
         self.connections >= FEWEST
     }

@@ -2,6 +2,9 @@
 //!
 //! Invariant: one task owns each connection, so dropping the caller of [`Pool::send`] never touches a
 //! dialogue. The lock below is held for moves between lists only, never across an await.
+//!
+//! Invariant: no job waits while a connection is free that it may take; [`guard`] says which. So whatever changes the
+//! lists in a way that may let a job go ends with `Shared::dispatch`.
 
 mod ahead;
 mod domain;
@@ -10,6 +13,10 @@ mod job;
 mod lists;
 mod rate;
 mod worker;
+
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -62,7 +69,8 @@ impl Pool {
     }
 
     /// Hands one message to the relay, over a kept connection or a new one, and waits for its answer. Messages wait in
-    /// order while all connections are busy. There are as many connections as messages at work, up to the URL's
+    /// order while all connections are busy; one to a domain at which the relay hangs may be passed by others, so that
+    /// these have a connection left. There are as many connections as messages at work, up to the URL's
     /// `maxConnections`; with more messages than that on their way, each next one saves a round trip.
     ///
     /// A caller that goes away before the dialogue begins takes its message with it; later, the dialogue goes

@@ -11,6 +11,7 @@ mod misbehaviour;
 mod sink;
 mod tls;
 mod trial;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
