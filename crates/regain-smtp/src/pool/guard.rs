@@ -8,7 +8,8 @@
 //!    than that message took, up to [`SLOW_FLOW`]. An answer to *another* domain says nothing: the one connection that
 //!    still works would be given to the hanging domain as soon as it had served somebody.
 //! 2. **Trouble.** A domain at which a message dragged, for longer than [`DRAG`] from MAIL to its answer or until it
-//!    timed out, is in trouble for [`TROUBLE`]. All such domains together use at most half of the connections.
+//!    timed out, is in trouble for [`TROUBLE`], or until a message to it is answered within [`SLOW_FLOW`]: after a relay
+//!    that hung for everybody all is as before. All domains in trouble together use at most half of the connections.
 //!
 //! An envelope that goes ahead follows them as if the message before it had ended; to the same domain that message's
 //! answer is the flow. Nothing rides behind or ahead to a domain in trouble.
@@ -175,6 +176,8 @@ impl Guard {
         }
         if end == End::TimedOut || took.is_some_and(|took| took > DRAG) {
             self.drags(domain, now);
+        } else if end == End::Answered && took.is_some_and(|took| took <= SLOW_FLOW) {
+            self.troubled.remove(&domain);
         }
     }
 

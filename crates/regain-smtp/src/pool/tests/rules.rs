@@ -143,6 +143,24 @@ fn of_domains_in_trouble_those_that_dragged_last_are_remembered() {
 }
 
 #[test]
+fn a_quick_answer_ends_the_trouble_of_its_domain() {
+    let mut play = Play::new(5);
+    play.is_in_trouble("slow.example");
+    let work = play.submitted_works("slow.example");
+    play.now += 3 * SECOND;
+    play.end(work, End::Answered);
+    let _half: Vec<_> = (0..2).map(|_| play.submitted_works("slow.example")).collect();
+    play.submit("slow.example");
+    assert!(play.nobody_may_go(), "three seconds are not quick");
+    play.lists.waiting.clear();
+    let mut play = Play::new(5);
+    play.is_in_trouble("slow.example");
+    let work = play.submitted_works("slow.example");
+    play.end(work, End::Answered);
+    (0..4).for_each(|_| drop(play.submitted_works("slow.example")));
+}
+
+#[test]
 fn with_two_connections_there_is_no_rule() {
     for connections in [1, 2] {
         let mut play = Play::new(connections);
@@ -200,6 +218,7 @@ fn no_more_than_256_are_looked_at() {
 struct Seen {
     domain: usize,
     begun: Instant,
+    has_dragged: bool,
     work: Work,
 }
 
@@ -243,11 +262,13 @@ proptest! {
                     waiting.push(domain);
                 }
                 4..7 if !at_work.is_empty() => {
-                    let Seen { domain, begun, work } = at_work.remove(number % at_work.len());
+                    let Seen { domain, begun, work, .. } = at_work.remove(number % at_work.len());
                     let took = play.now - begun;
                     let end = [End::Answered, End::Answered, End::TimedOut, End::Otherwise][number % 4];
                     if end == End::TimedOut || took > 10 * SECOND {
                         dragged[domain] = Some(play.now);
+                    } else if end == End::Answered && took <= 2 * SECOND {
+                        dragged[domain] = None;
                     }
                     if end == End::Answered {
                         flows_until[domain] = Some(play.now + took.clamp(250 * MS, 2 * SECOND));
@@ -258,8 +279,8 @@ proptest! {
             }
             // A message that drags is known by it once, when it is first looked at.
             let now = play.now;
-            for one in &at_work {
-                if one.begun + 10 * SECOND < now && dragged[one.domain].is_none_or(|at| at < one.begun + 10 * SECOND) {
+            for one in at_work.iter_mut().filter(|one| one.begun + 10 * SECOND < now) {
+                if !std::mem::replace(&mut one.has_dragged, true) {
                     dragged[one.domain] = Some(now);
                 }
             }
@@ -274,7 +295,7 @@ proptest! {
                 let domain = waiting.remove(at);
                 prop_assert!(is_to(&job, DOMAINS[domain]));
                 play.lists.guard.begin(&mut work, now);
-                at_work.push(Seen { domain, begun: now, work });
+                at_work.push(Seen { domain, begun: now, has_dragged: false, work });
             }
             if at_work.is_empty() {
                 prop_assert!(waiting.is_empty(), "somebody waits although nobody is at work");
