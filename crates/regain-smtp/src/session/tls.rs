@@ -1,17 +1,19 @@
 //! Owns how TLS is spoken: which roots are trusted, which name must be in the certificate. It must not decide
 //! whether TLS is spoken.
 
+mod given;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
+use self::given::GivenCertificates;
 use super::wire::{self, Transport};
 use crate::trial::{Step, note};
 use crate::{Phase, SendError, Settings, StartError, StartTls, TlsVersion};
@@ -21,7 +23,7 @@ use crate::{Phase, SendError, Settings, StartError, StartTls, TlsVersion};
 pub enum TrustRoots {
     /// The certificate authorities of the operating system.
     System,
-    /// The certificates of this PEM text, and no others.
+    /// The certificates of this PEM text, and no others: of authorities, or the relay's own.
     Pem(Vec<u8>),
 }
 
@@ -45,19 +47,29 @@ impl Tls {
         let config = if settings.reject_unauthorized() {
             let needed = settings.secure() || settings.starttls() == StartTls::Required;
             let unused = !settings.secure() && settings.starttls() == StartTls::Never;
-            let store = match (settings.tls_ca(), roots) {
-                // Reading them takes longer than all the rest of the start.
-                _ if unused => RootCertStore::empty(),
+            let given = match (settings.tls_ca(), roots) {
+                _ if unused => None,
                 (Some(ca), _) => {
-                    pem_roots(&ca.read().map_err(|error| StartError::UnreadableRoots(error.kind()))?)?
+                    let pem = ca.read().map_err(|error| StartError::UnreadableRoots(error.kind()))?;
+                    Some(GivenCertificates::read(&pem, Arc::clone(&provider))?)
                 }
-                (None, TrustRoots::Pem(pem)) => pem_roots(pem)?,
-                (None, TrustRoots::System) => system_roots(),
+                (None, TrustRoots::Pem(pem)) => Some(GivenCertificates::read(pem, Arc::clone(&provider))?),
+                (None, TrustRoots::System) => None,
             };
-            if needed && store.is_empty() {
-                return Err(StartError::NoRoots);
+            match given {
+                Some(given) => builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(given))
+                    .with_no_client_auth(),
+                None => {
+                    // Reading them takes longer than all the rest of the start.
+                    let store = if unused { RootCertStore::empty() } else { system_roots() };
+                    if needed && store.is_empty() {
+                        return Err(StartError::NoRoots);
+                    }
+                    builder.with_root_certificates(store).with_no_client_auth()
+                }
             }
-            builder.with_root_certificates(store).with_no_client_auth()
         } else {
             builder
                 .dangerous()
@@ -108,15 +120,6 @@ fn system_roots() -> RootCertStore {
     }
     store.add_parsable_certificates(found.certs);
     store
-}
-
-fn pem_roots(pem: &[u8]) -> Result<RootCertStore, StartError> {
-    let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|_| StartError::InvalidRoots)?;
-        store.add(certificate).map_err(|_| StartError::InvalidRoots)?;
-    }
-    if store.is_empty() { Err(StartError::InvalidRoots) } else { Ok(store) }
 }
 
 /// What `tls.rejectUnauthorized=false` asks for: any certificate will do, but whoever shows it must hold its key.

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -52,6 +54,9 @@ pub struct Features {
     pub certificate_names: Vec<String>,
     /// Whether its certificate has expired.
     pub certificate_expired: bool,
+    /// The certificate to show, with its key behind it in PEM, in place of one that it makes for itself. They need
+    /// not belong together.
+    pub certificate_with_key: Option<String>,
     /// The newest TLS that it speaks.
     pub newest_tls: TlsVersion,
     /// Lines of the EHLO reply besides STARTTLS and AUTH.
@@ -69,6 +74,7 @@ impl Default for Features {
             tls: ServerTls::None,
             certificate_names: vec!["localhost".into(), "127.0.0.1".into(), "::1".into()],
             certificate_expired: false,
+            certificate_with_key: None,
             newest_tls: TlsVersion::Tls13,
             extensions: vec!["PIPELINING".into(), "SIZE 10000000".into(), "8BITMIME".into()],
             mechanisms: Vec::new(),
@@ -223,28 +229,36 @@ impl ScriptedServer {
 }
 
 fn certificate(features: &Features) -> (TlsAcceptor, String) {
+    let pem = features.certificate_with_key.clone().unwrap_or_else(|| made(features));
+    let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).expect("a key");
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).map(|one| one.expect("PEM")).collect();
+    let versions = match features.newest_tls {
+        TlsVersion::Tls12 => &[&rustls::version::TLS12][..],
+        TlsVersion::Tls13 => rustls::ALL_VERSIONS,
+    };
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let key = provider.key_provider.load_private_key(key).expect("a key that the provider knows");
+    // Not looked at: whether they belong together.
+    let shown = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .expect("versions that the provider has")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(shown));
+    let (certificates, _key) = pem.split_at(pem.find("-----BEGIN PRIVATE KEY").expect("a PKCS #8 key"));
+    (TlsAcceptor::from(Arc::new(config)), certificates.to_owned())
+}
+
+/// A certificate that these features ask for, and its key.
+fn made(features: &Features) -> String {
     let mut parameters =
         CertificateParams::new(features.certificate_names.clone()).expect("names for a certificate");
     if features.certificate_expired {
         parameters.not_before = date_time_ymd(1999, 1, 1);
         parameters.not_after = date_time_ymd(2000, 1, 1);
     }
-    let pair = KeyPair::generate().expect("a key");
-    let certificate = parameters.self_signed(&pair).expect("a certificate");
-    let versions = match features.newest_tls {
-        TlsVersion::Tls12 => &[&rustls::version::TLS12][..],
-        TlsVersion::Tls13 => rustls::ALL_VERSIONS,
-    };
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(versions)
-        .expect("versions that the provider has")
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pair.serialize_der())),
-        )
-        .expect("a certificate with its own key");
-    (TlsAcceptor::from(Arc::new(config)), certificate.pem())
+    let key = KeyPair::generate().expect("a key");
+    parameters.self_signed(&key).expect("a certificate").pem() + &key.serialize_pem()
 }
 
 async fn listen(listener: TcpListener, acceptor: TlsAcceptor, features: Arc<Features>, state: Arc<State>) {

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod delivery;
+mod given;
 mod kept;
 mod ledger;
 mod limits;
