@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regain_smtp::{Deadlines, Envelope, Pool, Sender, Settings, TrustRoots};
+use regain_smtp::{Cause, Deadlines, Envelope, Phase, Pool, SendError, Sender, Settings, TrustRoots};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -53,10 +53,31 @@ async fn run() -> Result<ExitCode, Failure> {
             }
             if error.may_have_been_accepted() {
                 eprintln!("the relay may have taken the mail all the same");
+            } else if is_the_mails_fault(&error) {
+                eprintln!("this mail will not do: trying again will not help");
             } else if error.permanent() {
-                eprintln!("trying again will not help");
+                eprintln!(
+                    "it is not the mail: trying again helps once the login, the sender or the relay is changed"
+                );
+            } else {
+                eprintln!("it is worth trying again later");
             }
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// Whether a queue should give the mail up. `permanent` alone says less: a refused login is no mail's fault.
+fn is_the_mails_fault(error: &SendError) -> bool {
+    match (error.phase(), error.cause()) {
+        (_, Cause::InvalidEnvelope(_) | Cause::Unsupported(_) | Cause::TooLarge { .. }) => true,
+        (Phase::Mail, Cause::Refused(reply)) => reply.code() == 552,
+        // 5.7.x and 530 are the relay's rules: "relaying denied", for example.
+        (Phase::Rcpt, Cause::Refused(reply)) => {
+            let by_policy = reply.enhanced().is_some_and(|code| code.subject == 7);
+            error.permanent() && !by_policy && reply.code() != 530
+        }
+        (Phase::FinalDot, Cause::Refused(_)) => error.permanent(),
+        _ => false,
     }
 }

@@ -154,6 +154,9 @@ impl SendError {
 
     /// Whether the same message would fail in the same way at this relay: it said so with 5xx (but for 503, a command at
     /// the wrong time, as in nodemailer), or the message is one that it cannot take.
+    ///
+    /// That is about the relay as it is set up now, and may be no fault of the message: a refused login is permanent too.
+    /// The documentation of the crate tells, under "Errors", which failures are a reason to give a message up.
     pub fn permanent(&self) -> bool {
         match &self.cause {
             Cause::Refused(reply) => reply.code() >= 500 && reply.code() != 503,
