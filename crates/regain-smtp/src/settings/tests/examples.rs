@@ -62,6 +62,15 @@ fn the_documented_examples_mean_what_is_documented() {
             Meaning { login: Some(("user@example.com", "pass")), ..PLAIN },
         ),
         (
+            "smtp://ann%40example.com:a%2Fb@smtp.example.com:587?connectionTimeout=5000&tls.servername=mail.example.com",
+            Meaning {
+                login: Some(("ann@example.com", "a/b")),
+                timeouts: [Some(5000), None, None],
+                servername: Some("mail.example.com"),
+                ..PLAIN
+            },
+        ),
+        (
             "smtp://user:p%40ss%2Fw%3Fo%23rd@smtp.example.com",
             Meaning { login: Some(("user", "p@ss/w?o#rd")), ..PLAIN },
         ),
