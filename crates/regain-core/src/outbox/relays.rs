@@ -190,7 +190,7 @@ impl Route {
     /// The relay accepted the letter.
     pub(crate) fn accepted(&self, now: Timestamp) {
         self.relays.with(self.index, |standing, relay| {
-            standing.works_again(relay);
+            standing.works_again(self.index, relay);
             standing.breaker.accepted();
             standing.accepted += 1;
             standing.pace.finished(now, relay.at_once, relay.queue);
@@ -200,7 +200,7 @@ impl Route {
     /// The relay answered for the letter's sake.
     pub(crate) fn answered(&self) {
         self.relays.with(self.index, |standing, relay| {
-            standing.works_again(relay);
+            standing.works_again(self.index, relay);
             standing.breaker.answered();
         });
     }
@@ -294,8 +294,10 @@ impl Standing {
         }
     }
 
-    fn works_again(&mut self, relay: &Relay) {
+    /// It has taken a letter, or answered for one.
+    fn works_again(&mut self, index: usize, relay: &Relay) {
         if self.breaker.fault().is_some() {
+            tracing::info!(event = "relay_recovered", relay = index + 1, "the relay works again");
             self.is_paused = false;
             self.recovering = Some(FIRST_AFTER_OUTAGE);
             self.pace = Pace::new(relay.at_once);
