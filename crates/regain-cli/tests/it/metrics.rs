@@ -109,7 +109,7 @@ async fn a_login_that_is_refused_pauses_the_relay_and_health_says_so() {
     let relay = ScriptedServer::with(Features::default().with_login("mailer", "right")).await;
     let served = Served::with(&[format!("smtp://mailer:wrong@127.0.0.1:{}", relay.port())], "");
     served.server.register("ann@mail.test");
-    served.until_degraded("a relay is paused");
+    served.until_degraded("the relay is paused");
     served.until_metric("regain_relay_state{relay=\"1\",state=\"paused\"} 1");
     served.until_metric("regain_outbox_waiting{purpose=\"confirm\"} 1");
     assert!(!served.get("/health").1.contains("mail.test") && !served.get("/health").1.contains("535"));
@@ -126,7 +126,20 @@ async fn a_relay_that_is_down_is_told_also_where_another_takes_its_place() {
     let served = Served::with(&[gone, second.url()], "");
     served.server.register("ann@mail.test");
     second.wait_for_messages(1).await;
-    served.until_degraded("another one does");
+    served.until_degraded("relay 1 takes no mail; the other one delivers");
     served.until_metric("regain_relay_state{relay=\"1\",state=\"resting\"} 1");
     served.until_metric("regain_relay_accepted_total{relay=\"2\"} 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_works_again_is_logged_and_the_health_is_well() {
+    let relay = ScriptedServer::start().await;
+    relay.on_next(1, Phase::Mail, Behaviour::reply("550 5.7.1 no"));
+    let served = Served::with(&[relay.url()], "");
+    served.server.register("ann@mail.test");
+    served.server.logs("relay_paused");
+    let line = served.server.logs("relay_recovered");
+    assert!(line.contains("relay=1") || line.contains("\"relay\":1"), "{line}");
+    until("the health", || served.get("/health").1.contains("\"ok\"").then_some(()));
+    assert_eq!(relay.messages().len(), 1);
 }

@@ -1,5 +1,6 @@
 //! What `GET /health` says of a whole process.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -10,14 +11,11 @@ use regain_core::{Store, Timestamp};
 use regain_store::SqliteStore;
 use tokio_util::sync::CancellationToken;
 
+use super::outlet::WayOut;
 use crate::courier::{CourierState, CourierStatus};
 use crate::http::{CourierMetrics, Health, HealthStatus};
 
 const STORE_FAILS: &str = "the database takes no writes";
-const PAUSED: &str =
-    "a relay is paused until its configuration is mended: it refuses the login, the sender or all recipients";
-const NONE_TAKES: &str = "the relay takes no mail";
-const ONE_OF_SEVERAL: &str = "a relay takes no mail; another one does";
 const LATE: &str = "letters that could go have waited for more than five minutes";
 
 /// A letter that could have gone so long ago is late.
@@ -28,9 +26,16 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Ready once the courier runs, or it is known that there is none.
 pub(super) struct AppHealth {
     store: Arc<SqliteStore>,
-    courier: OnceLock<Option<(Arc<CourierStatus>, Arc<Courier>)>>,
+    courier: OnceLock<Option<Watched>>,
     is_late: AtomicBool,
     stopping: AtomicBool,
+}
+
+/// A courier, and what it hands over to.
+struct Watched {
+    status: Arc<CourierStatus>,
+    courier: Arc<Courier>,
+    way_out: WayOut,
 }
 
 impl AppHealth {
@@ -43,9 +48,9 @@ impl AppHealth {
         }
     }
 
-    pub(super) fn courier_runs(&self, status: Arc<CourierStatus>, courier: Arc<Courier>) {
+    pub(super) fn courier_runs(&self, status: Arc<CourierStatus>, courier: Arc<Courier>, way_out: WayOut) {
         // A second courier over the same service would be reported by the first; there is no such caller.
-        let _ = self.courier.set(Some((status, courier)));
+        let _ = self.courier.set(Some(Watched { status, courier, way_out }));
     }
 
     pub(super) fn runs_without_courier(&self) {
@@ -81,17 +86,52 @@ fn is_late(first_due: Option<Timestamp>, now: Timestamp) -> bool {
 }
 
 /// What needs the operator, what explains the most first.
-fn reason(store_fails: bool, relays: &[RelayStatus], is_late: bool) -> Option<&'static str> {
-    let any = |state| relays.iter().any(|relay| relay.state == state);
+fn reason(
+    store_fails: bool,
+    way_out: WayOut,
+    relays: &[RelayStatus],
+    is_late: bool,
+) -> Option<Cow<'static, str>> {
     if store_fails {
-        Some(STORE_FAILS)
-    } else if any(RelayState::Paused) {
-        Some(PAUSED)
-    } else if any(RelayState::Resting) {
-        let works = any(RelayState::Open) || any(RelayState::Recovering);
-        Some(if works { ONE_OF_SEVERAL } else { NONE_TAKES })
-    } else {
-        is_late.then_some(LATE)
+        return Some(STORE_FAILS.into());
+    }
+    let first = |state| relays.iter().position(|relay| relay.state == state);
+    let works = first(RelayState::Open).or(first(RelayState::Recovering));
+    let told = |what: String| match works {
+        Some(_) if relays.len() == 2 => Some(format!("{what}; the other one delivers").into()),
+        Some(_) => Some(format!("{what}; another one delivers").into()),
+        None => Some(what.into()),
+    };
+    if let Some(index) = first(RelayState::Paused) {
+        let who = way_out.named(index, relays.len());
+        let refuses = way_out.refuses();
+        return told(format!("{who} is paused until its configuration is mended: it refuses {refuses}"));
+    }
+    match first(RelayState::Resting) {
+        None => is_late.then_some(LATE.into()),
+        Some(_) if works.is_none() && relays.len() > 1 => Some("no relay takes mail".into()),
+        Some(index) => told(format!("{} takes no mail", way_out.named(index, relays.len()))),
+    }
+}
+
+impl WayOut {
+    /// As log and metrics number relays, where there are several.
+    fn named(self, index: usize, count: usize) -> String {
+        match self {
+            Self::Relay if count > 1 => format!("relay {}", index + 1),
+            Self::Relay => "the relay".to_owned(),
+            Self::Webhook => "the webhook".to_owned(),
+            Self::Application => "the application's email handler".to_owned(),
+        }
+    }
+
+    /// What is wrong where only the configuration can help.
+    fn refuses(self) -> &'static str {
+        match self {
+            Self::Relay => "the login, the sender or all recipients, or its certificate is not trusted",
+            Self::Webhook => "the path, the secret or the method, or its certificate is not trusted",
+            Self::Application => "all mails",
+        }
     }
 }
 
@@ -103,20 +143,22 @@ impl Health for AppHealth {
         let Some(courier) = self.courier.get() else { return HealthStatus::Starting };
         let mut store_fails = self.store.is_failing();
         let mut relays = Vec::new();
-        if let Some((status, courier)) = courier {
-            match status.state() {
+        let mut way_out = WayOut::Relay;
+        if let Some(watched) = courier {
+            way_out = watched.way_out;
+            match watched.status.state() {
                 CourierState::Dead => return HealthStatus::CourierDead,
                 CourierState::Stopped => return HealthStatus::Stopping,
                 CourierState::StoreFails => store_fails = true,
-                CourierState::Working => relays = courier.relays(),
+                CourierState::Working => relays = watched.courier.relays(),
             }
         }
         let is_late = self.is_late.load(Ordering::Relaxed);
-        reason(store_fails, &relays, is_late).map_or(HealthStatus::Ok, HealthStatus::Degraded)
+        reason(store_fails, way_out, &relays, is_late).map_or(HealthStatus::Ok, HealthStatus::Degraded)
     }
 
     fn courier(&self) -> Option<CourierMetrics> {
-        let (_, courier) = self.courier.get()?.as_ref()?;
+        let courier = &self.courier.get()?.as_ref()?.courier;
         Some(CourierMetrics { counts: courier.counts(), relays: courier.relays() })
     }
 }
@@ -132,19 +174,30 @@ mod tests {
     #[test]
     fn what_explains_the_most_is_told() {
         use RelayState::{Open, Paused, Recovering, Resting};
-        let of = |states: &[RelayState], is_late| {
-            reason(false, &states.iter().map(|state| relay(*state)).collect::<Vec<_>>(), is_late)
+        let by = |way_out, states: &[RelayState], is_late| {
+            let relays: Vec<_> = states.iter().map(|state| relay(*state)).collect();
+            reason(false, way_out, &relays, is_late).unwrap_or_default().into_owned()
         };
-        assert_eq!(of(&[Open], false), None);
-        assert_eq!(of(&[Recovering, Open], false), None);
-        assert_eq!(of(&[Open], true), Some(LATE));
-        assert_eq!(of(&[], true), Some(LATE));
-        assert_eq!(of(&[Resting], true), Some(NONE_TAKES));
-        assert_eq!(of(&[Resting, Resting], false), Some(NONE_TAKES));
-        assert_eq!(of(&[Resting, Open], false), Some(ONE_OF_SEVERAL));
-        assert_eq!(of(&[Open, Paused], true), Some(PAUSED));
-        assert_eq!(of(&[Resting, Paused], true), Some(PAUSED));
-        assert_eq!(reason(true, &[relay(Paused)], true), Some(STORE_FAILS));
+        let of = |states: &[RelayState], is_late| by(WayOut::Relay, states, is_late);
+        assert_eq!(of(&[Open], false), "");
+        assert_eq!(of(&[Recovering, Open], false), "");
+        assert_eq!(of(&[Open], true), LATE);
+        assert_eq!(of(&[], true), LATE);
+        assert_eq!(of(&[Resting], true), "the relay takes no mail");
+        assert_eq!(of(&[Resting, Resting], false), "no relay takes mail");
+        assert_eq!(of(&[Resting, Open], false), "relay 1 takes no mail; the other one delivers");
+        assert_eq!(of(&[Open, Resting, Open], false), "relay 2 takes no mail; another one delivers");
+        let both = of(&[Open, Paused], true);
+        assert!(
+            both.starts_with("relay 2 is paused") && both.ends_with("; the other one delivers"),
+            "{both}"
+        );
+        let none = of(&[Resting, Paused], true);
+        assert!(none.starts_with("relay 2 is paused") && none.ends_with("not trusted"), "{none}");
+        let webhook = by(WayOut::Webhook, &[Paused], false);
+        assert!(webhook.starts_with("the webhook is paused") && webhook.contains("secret"), "{webhook}");
+        assert_eq!(by(WayOut::Webhook, &[Resting], false), "the webhook takes no mail");
+        assert_eq!(reason(true, WayOut::Relay, &[relay(Paused)], true), Some(STORE_FAILS.into()));
     }
 
     #[test]

@@ -210,7 +210,7 @@ impl Regain {
                 let settings = CourierSettings { grace: GRACE };
                 let watch = Arc::new(StoreWatch(self.store.clone()));
                 let running = RunningCourier::start(courier.clone(), watch, settings, stop.clone());
-                self.health.courier_runs(running.status(), courier);
+                self.health.courier_runs(running.status(), courier, outlet.way_out);
                 let watch = self.health.watch(|| self.service.now(), &stop);
                 tokio::join!(watch, running.stopped());
                 outlet.close().await;

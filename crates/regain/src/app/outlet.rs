@@ -18,8 +18,18 @@ const QUEUE: usize = 250;
 /// What a relay gets to answer QUIT.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// What takes the mails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WayOut {
+    Relay,
+    Webhook,
+    /// The application's handler, or a mailbox in memory.
+    Application,
+}
+
 /// What the courier hands over to.
 pub(super) struct Outlet {
+    pub(super) way_out: WayOut,
     /// The ways out, in order.
     pub(super) relays: Vec<Relay>,
     /// The connections that are closed at the end.
@@ -40,7 +50,8 @@ impl Outlet {
         };
         if let Delivery::Mailbox(mailbox) = delivery {
             let composer = letterhead::composer(config, templates, letterhead::sender_for_mailbox(email)?);
-            return Ok(Some(Self::one(Relay::new(Arc::new(MailboxMailer::new(composer, mailbox)), 4))));
+            let relay = Relay::new(Arc::new(MailboxMailer::new(composer, mailbox)), 4);
+            return Ok(Some(Self::one(WayOut::Application, relay)));
         }
         match &email.webhook {
             Some(webhook) => Self::to_webhook(config, email, webhook, templates).map(Some),
@@ -64,7 +75,7 @@ impl Outlet {
             return Err(StartError::NoRelay);
         };
         let composer = letterhead::composer(config, templates, sender);
-        let mut outlet = Self { relays: Vec::new(), pools: Vec::new() };
+        let mut outlet = Self { way_out: WayOut::Relay, relays: Vec::new(), pools: Vec::new() };
         for relay in &email.relays {
             let pool = Pool::start(relay.clone(), Deadlines::default(), TrustRoots::System)?;
             let mailer = Arc::new(SmtpMailer::new(composer.clone(), pool.clone()));
@@ -83,15 +94,16 @@ impl Outlet {
         let wording = letterhead::wording(config, templates);
         let (sender, clock) = (email.from.clone(), Arc::new(WallClock));
         let mailer = WebhookMailer::new(wording, sender, webhook.clone(), &TrustRoots::System, clock)?;
-        Ok(Self::one(Relay::new(Arc::new(mailer), webhook.max_connections())))
+        Ok(Self::one(WayOut::Webhook, Relay::new(Arc::new(mailer), webhook.max_connections())))
     }
 
     fn to_handler(config: &Config, handler: HandlerDelivery) -> Self {
         let at_once = handler.concurrency();
-        Self::one(Relay::new(Arc::new(HandlerMailer::new(handler, letterhead::links(config))), at_once))
+        let mailer = Arc::new(HandlerMailer::new(handler, letterhead::links(config)));
+        Self::one(WayOut::Application, Relay::new(mailer, at_once))
     }
 
-    fn one(relay: Relay) -> Self {
-        Self { relays: vec![relay], pools: Vec::new() }
+    fn one(way_out: WayOut, relay: Relay) -> Self {
+        Self { way_out, relays: vec![relay], pools: Vec::new() }
     }
 }

@@ -1,5 +1,7 @@
 //! `GET /health`: whether requests should come here.
 
+use std::borrow::Cow;
+
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -9,12 +11,13 @@ use super::headers;
 use super::metrics::CourierMetrics;
 
 /// How the process is, seen from outside. It never tells anything of one account or address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HealthStatus {
     /// All is well: 200.
     Ok,
-    /// Requests are served, but something needs the operator: 200, with these fixed words.
-    Degraded(&'static str),
+    /// Requests are served, but something needs the operator: 200, with these words, in which nothing is variable but the number
+    /// of a relay.
+    Degraded(Cow<'static, str>),
     /// Not ready yet: 503.
     Starting,
     /// On the way out: 503.
@@ -40,7 +43,7 @@ pub(super) fn answer(status: HealthStatus) -> Response {
         version: &'static str,
         status: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
-        reason: Option<&'static str>,
+        reason: Option<Cow<'static, str>>,
     }
     let (status, reason) = match status {
         HealthStatus::Ok => ("ok", None),

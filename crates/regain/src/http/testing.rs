@@ -30,7 +30,7 @@ pub(super) struct FakeHealth(pub(super) Mutex<Option<HealthStatus>>);
 
 impl Health for FakeHealth {
     fn status(&self) -> HealthStatus {
-        let status = *self.0.lock().unwrap();
+        let status = self.0.lock().unwrap().clone();
         status.unwrap()
     }
 }

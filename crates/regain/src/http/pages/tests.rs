@@ -299,7 +299,7 @@ async fn health_tells_how_the_process_is() {
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(site.get("/health").await.body, format!("{{\"version\":\"{version}\",\"status\":\"ok\"}}"));
     assert_eq!(site.send("HEAD", "/Health/", "", Body::empty()).await.body, "");
-    tell(Some(HealthStatus::Degraded("relay")));
+    tell(Some(HealthStatus::Degraded("relay".into())));
     let degraded = site.get("/health").await;
     assert_eq!((degraded.status, &degraded.json()["reason"]), (200, &"relay".into()));
     for status in [HealthStatus::Starting, HealthStatus::Stopping, HealthStatus::CourierDead] {

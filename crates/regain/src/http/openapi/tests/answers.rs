@@ -140,7 +140,8 @@ async fn provoked(operation: &Operation, name: &str) -> Option<Answer> {
         ("submitConfirmation", "noToken") => return Some(ask(&scene, operation, By::Nobody, "").await),
         ("health", "ok") => (By::Nobody, Value::Null),
         ("health", "degraded") => {
-            *scene.site.health.0.lock().unwrap() = Some(HealthStatus::Degraded("the relay takes no mail"));
+            *scene.site.health.0.lock().unwrap() =
+                Some(HealthStatus::Degraded("the relay takes no mail".into()));
             (By::Nobody, Value::Null)
         }
         _ => return None,
