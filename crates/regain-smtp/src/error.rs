@@ -65,7 +65,7 @@ pub enum Cause {
     #[error("the connection was closed")]
     Closed,
     /// The system reported another failure.
-    #[error("{0}")]
+    #[error("{}", words(*.0))]
     Io(io::ErrorKind),
     /// TLS failed; the certificate, for example.
     #[error("TLS failed: {0}")]
@@ -101,7 +101,7 @@ pub enum Cause {
 
 /// A delivery that failed. Its text is safe to log: it names no address and no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{phase}: {cause}")]
+#[error("{phase}: {}", told(*.phase, .cause))]
 pub struct SendError {
     phase: Phase,
     cause: Cause,
@@ -177,6 +177,34 @@ impl SendError {
     }
 }
 
+/// A cause in its phase: of a look-up the system tells no more than that it failed.
+fn told(phase: Phase, cause: &Cause) -> String {
+    match (phase, cause) {
+        (Phase::Resolve, Cause::Io(_)) => "no such host, or DNS does not answer".to_owned(),
+        _ => cause.to_string(),
+    }
+}
+
+/// What the system reports, where the standard library's words say nothing.
+fn words(kind: io::ErrorKind) -> String {
+    match kind {
+        io::ErrorKind::InvalidInput | io::ErrorKind::AddrNotAvailable => {
+            "the address to connect from is not one of this machine, or of the wrong family".to_owned()
+        }
+        // The kind of what has no kind: it has no name that code may match.
+        _ if kind.to_string() == "uncategorized error" => "the system has no name for the failure".to_owned(),
+        _ => kind.to_string(),
+    }
+}
+
+fn unreadable(kind: io::ErrorKind) -> String {
+    match kind {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        _ => kind.to_string(),
+    }
+}
+
 /// Why a pool cannot be started with these settings on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
@@ -190,7 +218,7 @@ pub enum StartError {
     #[error("the root certificates cannot be read as PEM")]
     InvalidRoots,
     /// The file that `tls.ca` names cannot be read.
-    #[error("the file of `tls.ca` cannot be read: {0}")]
+    #[error("the file of `tls.ca` cannot be read: {}", unreadable(*.0))]
     UnreadableRoots(io::ErrorKind),
     /// The TLS library refused its own defaults.
     #[error("TLS cannot be set up: {0}")]

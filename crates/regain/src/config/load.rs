@@ -1,7 +1,7 @@
 //! From a file's text and the environment to a [`Config`] or to all of its [`Mistakes`].
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::Config;
@@ -60,8 +60,17 @@ fn parse(path: &Path, text: &str) -> Result<Node, Mistakes> {
     })
 }
 
+/// Why a file cannot be read, in an operator's words.
+pub(super) fn unreadable_for(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
 fn text_of(path: &Path) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("the file cannot be read: {}", error.kind());
+    let unreadable = |error: std::io::Error| format!("the file cannot be read: {}", unreadable_for(&error));
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
     file.take(LARGEST as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;

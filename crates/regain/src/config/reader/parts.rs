@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::super::environment::{NoValue, Style};
+use super::super::load::unreadable_for;
 use super::super::mistake::{Mistake, Place};
 use super::super::provider::TextAt;
 use super::super::tree::{Entry, Node, Value};
@@ -135,7 +136,7 @@ impl<'a> Found<'a> {
 
 /// Reads a file of text within bounds; the error reads on after the file's name.
 fn read_text(path: &Path) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("cannot be read: {}", error.kind());
+    let unreadable = |error: std::io::Error| format!("cannot be read: {}", unreadable_for(&error));
     // Asked before opening, since opening a pipe would wait for its other end.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err("is not a file".to_owned());

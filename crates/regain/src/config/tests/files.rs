@@ -46,7 +46,11 @@ fn a_template_file_that_is_missing_or_no_file_is_refused() {
         let text = format!("{MAIL}resetActionConfig.textTemplate.file = '{file}'");
         load(&path, &text, &Environment::default()).map(|_| ()).unwrap_err().to_string()
     };
-    assert!(of("nothing.txt").contains("nothing.txt\" cannot be read: "), "{}", of("nothing.txt"));
+    assert!(
+        of("nothing.txt").contains("nothing.txt\" cannot be read: there is no such file"),
+        "{}",
+        of("nothing.txt")
+    );
     assert!(of(".").contains("is not a file"), "{}", of("."));
     assert!(of("").contains("must be a path"), "{}", of(""));
 }
@@ -66,7 +70,7 @@ fn a_file_that_cannot_be_read_is_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("regain.toml");
     let of = || load_file(&path, &Environment::default()).map(|_| ()).unwrap_err().to_string();
-    assert!(of().contains("regain.toml:1: the file cannot be read: "), "{}", of());
+    assert!(of().contains("regain.toml:1: the file cannot be read: there is no such file"), "{}", of());
     fs::write(&path, b"appName = '\xff'").unwrap();
     assert!(of().contains("not UTF-8"), "{}", of());
 }
