@@ -2,6 +2,8 @@
 
 use std::io::ErrorKind;
 
+use regain::mail::smtp::{Fault, fault};
+use regain_core::mailer::LaterKind;
 use regain_smtp::{Cause, Phase, Reply, SendError, Settings};
 
 /// A sentence or two for the operator. Quotes nothing of the relay's words but the names in its certificate.
@@ -40,6 +42,21 @@ pub(super) fn likely_cause(error: &SendError, settings: &Settings) -> String {
         (_, Cause::TimedOut) => "The relay is overloaded, or something in between swallows its answers.".to_owned(),
         (_, Cause::Protocol(_)) => "Is it an SMTP server?".to_owned(),
         _ => "The relay's own log says more.".to_owned(),
+    }
+}
+
+/// What the server does after such a failure of a letter; continues "Regain would".
+pub(super) fn consequence(error: &SendError) -> &'static str {
+    match fault(error.phase(), error.cause()) {
+        Fault::Relay { permanent: true } => {
+            "pause this relay until its configuration is mended, and try it with one letter from time to time; no letter is \
+             given up for it"
+        }
+        Fault::Relay { permanent: false } => {
+            "let this relay rest and try it again by itself; no letter is given up for it"
+        }
+        Fault::Later(_) => "try this letter again by itself, until its deadline",
+        Fault::Never => "give this letter up as dead; the others go on",
     }
 }
 
@@ -127,10 +144,14 @@ fn refused(phase: Phase, reply: &Reply, settings: &Settings) -> String {
     let words = reply.text().to_ascii_lowercase();
     let says = |part: &str| words.contains(part);
     let enhanced = reply.enhanced().map(|code| (code.class, code.subject, code.detail));
-    let policy = matches!(enhanced, Some((5, 7, _)));
-    let denied = reply.code() == 530 || policy || says("relay") || says("authenticat");
+    let by_policy = fault(phase, &Cause::Refused(reply.clone())) == Fault::Later(LaterKind::Policy);
+    let denied = by_policy || (reply.code() >= 500 && says("authenticat"));
     let has_login = settings.user().is_some();
     let text = match (phase, reply.code()) {
+        (Phase::Ehlo, 500 | 502) => {
+            "It does not speak ESMTP: is it the relay's port for mail (587 or 465), and does nothing in between, such as a \
+             firewall that inspects SMTP, change what is said?"
+        }
         (Phase::Ehlo, _) => {
             "The relay does not like how this machine introduces itself: add name=HOST.EXAMPLE to the URL."
         }
@@ -155,25 +176,25 @@ fn refused(phase: Phase, reply: &Reply, settings: &Settings) -> String {
         (Phase::Mail, _) => {
             "The relay takes no mail from this sender at the moment: a limit of the provider, perhaps."
         }
-        (Phase::Rcpt, 500..) if denied && !has_login => {
+        (Phase::Rcpt, _) if denied && !has_login => {
             "The relay does not deliver to other domains for this machine: write a login (user:password@), or let whoever runs \
              the relay allow this machine's address."
         }
-        (Phase::Rcpt, 500..) if denied => {
+        (Phase::Rcpt, _) if denied => {
             "The relay does not deliver this for us: the login may not send to other domains, or the account is still on \
              trial and sends to verified addresses only, or the relay blocks this recipient."
         }
         (Phase::Rcpt, 500..) => "The relay does not know this recipient: is the address right?",
-        (Phase::Rcpt, _) => {
-            "Greylisting, a full mailbox or a limit: the relay would take it later, and Regain tries again by itself."
-        }
+        (Phase::Rcpt, _) => "Greylisting, a full mailbox or a limit: the relay would take it later.",
         (Phase::FinalDot, 500..) => {
             "The relay does not take this mail: its filter judges the content, or the sender by SPF, DKIM and DMARC; \
              `regain check` looks at those."
         }
-        (Phase::Data | Phase::FinalDot, _) => {
-            "The relay cannot take mail at the moment: Regain would try again by itself."
+        (Phase::Data, 500..) => {
+            "The relay refuses before it has seen anything of the mail: does this login, or this machine, have the right to \
+             send? The relay's own log says more."
         }
+        (Phase::Data | Phase::FinalDot, _) => "The relay cannot take mail at the moment.",
         _ => "The relay's own log says more.",
     };
     text.to_owned()

@@ -116,7 +116,9 @@ async fn each_refusal_names_its_phase_and_what_to_do() {
         (Phase::Rcpt, "554 5.7.1 <x>: Relay access denied", "recipient", "write a login"),
         (Phase::Rcpt, "550 5.1.1 no such user", "recipient", "is the address right"),
         (Phase::Rcpt, "450 4.7.1 greylisted", "recipient", "Greylisting"),
+        (Phase::Rcpt, "454 4.7.1 <x>: Relay access denied", "recipient", "write a login"),
         (Phase::Data, "451 4.3.0 no room", "data", "at the moment"),
+        (Phase::Data, "554 5.7.1 no", "data", "have the right to send"),
         (Phase::FinalDot, "550 5.7.26 unauthenticated mail", "message", "SPF, DKIM and DMARC"),
         (Phase::FinalDot, "421 4.7.0 too many", "message", "rateLimit"),
     ] {
@@ -125,6 +127,10 @@ async fn each_refusal_names_its_phase_and_what_to_do() {
         let told = fails(&place, phase, advice);
         let codes = reply.split(' ').next().unwrap();
         assert!(told["failed"]["reply"].as_str().unwrap().starts_with(codes), "{told}");
+        let consequence = told["failed"]["consequence"].as_str().unwrap();
+        let pauses = matches!(at, Phase::Greeting | Phase::Mail | Phase::Data) && reply.starts_with('5');
+        let is_too_large = reply.starts_with("552");
+        assert_eq!(consequence.starts_with("pause this relay"), pauses && !is_too_large, "{told}");
         assert!(!steps(&told).contains(&phase), "{phase} is not shown as passed: {told}");
     }
     relay.behave();
@@ -156,6 +162,8 @@ async fn a_wrong_login_and_a_login_that_is_not_offered_are_told_without_it() {
     fails(&place, "login", "at the moment");
     let none = ScriptedServer::start().await;
     fails(&Place::with_relay(&format!("smtp://u:p@127.0.0.1:{}", none.port())), "login", "only with TLS");
+    none.on(Phase::Ehlo, Behaviour::reply("502 5.5.1 what?"));
+    fails(&Place::with_relay(&format!("smtp://u:p@127.0.0.1:{}", none.port())), "ehlo", "not speak ESMTP");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,7 +204,11 @@ async fn tls_in_the_wrong_place_and_certificates_that_do_not_hold_are_told() {
 async fn what_cannot_be_reached_is_told_with_the_other_ports() {
     let gone = { ScriptedServer::start().await.port() };
     fails(&Place::with_relay(&format!("smtp://127.0.0.1:{gone}")), "connect", "Nothing listens on port");
-    fails(&Place::with_relay("smtp://no-such-host.invalid"), "lookup", "misspelt");
+    let unknown = fails(&Place::with_relay("smtp://no-such-host.invalid"), "lookup", "misspelt");
+    assert_eq!(
+        unknown["failed"]["error"],
+        "looking up the relay's name: no such host, or DNS does not answer"
+    );
     // Whoever accepts nobody loses what comes once its queue is full, as a firewall does that swallows packets.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

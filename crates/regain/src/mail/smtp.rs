@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use regain_core::mailer::{DeliveryError, Mailer, Parcel, Receipt};
 use regain_smtp::{Envelope, Pool, Reply, SendError};
 
-use self::fault::{Fault, fault};
+pub use self::fault::{Fault, fault};
 use self::scrub::Scrubber;
 use super::compose::Composer;
 

@@ -18,7 +18,7 @@ use regain_smtp::{Deadlines, Envelope, Phase, SendError, Settings, Step, TrustRo
 use serde_json::{Value, json};
 
 use super::certificate::days_left;
-use crate::commands::diagnosis::likely_cause;
+use crate::commands::diagnosis::{consequence, likely_cause};
 use crate::output::{self, printable};
 use crate::settings::ConfigFile;
 use crate::{logging, running};
@@ -40,7 +40,7 @@ pub(crate) struct Test {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     relay: Option<u16>,
     /// JSON: accepted, and relays: [{number, relay, accepted, reply, steps: [{step, text}], failed: {phase, error, code,
-    /// reply, advice} or null}]
+    /// reply, advice, consequence} or null}]
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -149,18 +149,22 @@ impl Told<'_> {
             self.say(&format!("  {:<9} {}", "it said", printable(reply)));
         }
         self.say(&format!("  {:<9} {}", "so", printable(&advice)));
+        let consequence = consequence(error);
+        self.say(&format!("  {:<9} would {consequence}", "Regain"));
         json!({
             "phase": phase_word(error.phase()),
             "error": error.to_string(),
             "code": error.code(),
             "reply": reply,
             "advice": advice,
+            "consequence": consequence,
         })
     }
 
     fn refused_here(&self, error: &regain_smtp::StartError) -> Value {
         self.say(&format!("  {:<9} {error}", "FAILED"));
-        json!({ "phase": null, "error": error.to_string(), "code": null, "reply": null, "advice": null })
+        json!({ "phase": null, "error": error.to_string(), "code": null, "reply": null, "advice": null,
+            "consequence": null })
     }
 
     fn say(&self, line: &str) {

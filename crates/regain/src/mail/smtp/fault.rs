@@ -24,16 +24,20 @@ const SMTPUTF8: &str = "SMTPUTF8";
 
 /// What a failure says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// The relay is at fault; `permanent` where only an operator can help.
-    Relay { permanent: bool },
+pub enum Fault {
+    /// The relay is at fault.
+    Relay {
+        /// Whether only an operator can help.
+        permanent: bool,
+    },
     /// This letter again later.
     Later(LaterKind),
     /// This letter never.
     Never,
 }
 
-pub(super) fn fault(phase: Phase, cause: &Cause) -> Fault {
+/// Whose fault a delivery is that failed in this phase for this cause.
+pub fn fault(phase: Phase, cause: &Cause) -> Fault {
     match cause {
         Cause::Refused(reply)
             if phase == Phase::Rcpt && denies_relaying(reply.code(), reply.enhanced(), reply.text()) =>
