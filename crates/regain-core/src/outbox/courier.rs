@@ -463,7 +463,7 @@ fn warn_of_fault(relay: usize, reason: &str, permanent: bool) {
             event = "relay_paused",
             relay,
             reason,
-            "the relay refuses what the configuration says; letters wait, and none is lost: see regain check"
+            "the relay refuses what the configuration says; letters wait, and none is lost: see regain check and regain mail test"
         );
     } else {
         tracing::warn!(
