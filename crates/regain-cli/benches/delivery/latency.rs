@@ -27,24 +27,24 @@ pub(crate) fn run(scale: Scale) -> Result<()> {
     );
     let requests = u64::try_from(scale.requests.as_millis() / EVERY.as_millis())?;
     let outbox = Outbox::with_accounts(requests)?;
-    println!("| ms | p50 | p90 | p99 | longest |\n|---|---|---|---|---|");
-    for _ in 0..RUNS {
+    println!("| run | ms | p50 | p90 | p99 | longest |\n|---|---|---|---|---|---|");
+    for run in 1..=RUNS {
         // The relay, the clients and their one clock are on the threads of this runtime.
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (answered, accepted) = runtime.block_on(measure(&outbox.copy()?, requests))?;
-        print_row("answered", answered);
-        print_row("accepted by the relay", accepted);
+        print_row(run, "answered", answered);
+        print_row(run, "accepted by the relay", accepted);
     }
     Ok(())
 }
 
-fn print_row(what: &str, mut times: Vec<Duration>) {
+fn print_row(run: usize, what: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |share: f64| {
         let index = ((times.len() as f64 * share) as usize).min(times.len() - 1);
         times[index].as_secs_f64() * 1e3
     };
-    println!("| {what} | {:.1} | {:.1} | {:.1} | {:.1} |", at(0.5), at(0.9), at(0.99), at(1.0));
+    println!("| {run} | {what} | {:.1} | {:.1} | {:.1} | {:.1} |", at(0.5), at(0.9), at(0.99), at(1.0));
 }
 
 /// How long requests took to be answered, and to be accepted by the relay as mails.
