@@ -124,7 +124,7 @@ impl LetterId {
     }
 
     /// Takes an identity that a store holds.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(uuid::Uuid::from_bytes(bytes))
     }
 

@@ -59,6 +59,9 @@ pub enum DeliveryError {
         /// The relay says that this will not pass by itself (5xx): a matter of configuration.
         permanent: bool,
     },
+    /// Nobody's: the mailer had no place for it in time, and nothing was tried. Nothing is charged.
+    #[error("not begun")]
+    NotBegun,
     /// Nobody's, or unknown: this letter again later.
     #[error("later: {reason}")]
     Later {
@@ -86,6 +89,8 @@ pub enum LaterKind {
     Greylisted,
     /// The relay refuses the recipient by policy (530, 5.7.x): perhaps it refuses everybody.
     Policy,
+    /// The relay was lost or fell silent at this letter, before it can have taken it.
+    Lost,
     /// Nobody knows whether the relay took it: the connection was lost behind the final dot. A copy may follow.
     Unknown,
     /// Anything else.

@@ -10,6 +10,10 @@ use crate::rng::{self, NoRandomness, Rng};
 
 /// A relay that refuses recipients of so many domains in a row by policy refuses everybody.
 const POLICY_REFUSALS: usize = 3;
+/// So does one that refuses so many letters, of whatever domains: some applications have users of one domain alone.
+const POLICY_LETTERS: usize = 5;
+/// A relay that is lost at so many letters in a row, without an answer to any, is at fault itself.
+const LOST_LETTERS: usize = 3;
 /// Refused domains that are remembered, so that probes go to others.
 const DOMAINS: usize = 256;
 
@@ -34,6 +38,10 @@ pub struct Breaker {
     rest_until: Option<Timestamp>,
     reason: Option<String>,
     refused_domains: Vec<String>,
+    /// Letters refused by policy since it last accepted one.
+    refused_letters: Vec<LetterId>,
+    /// Letters at which it was lost since it last answered.
+    lost_letters: Vec<LetterId>,
     /// Letters at which the relay failed since it last accepted one.
     suspects: VecDeque<LetterId>,
     /// Letters at which it failed before it accepted others: the fault may be theirs after all.
@@ -72,6 +80,24 @@ impl Breaker {
         self.faults = 0;
         self.rest_until = None;
         self.reason = None;
+        self.lost_letters.clear();
+    }
+
+    /// It was lost or fell silent at `letter`. At several in a row with no answer between, it rests.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn lost(
+        &mut self,
+        letter: LetterId,
+        reason: &str,
+        now: Timestamp,
+        rng: &dyn Rng,
+    ) -> Result<(), NoRandomness> {
+        if !self.lost_letters.contains(&letter) && self.lost_letters.len() < LOST_LETTERS {
+            self.lost_letters.push(letter);
+        }
+        if self.lost_letters.len() >= LOST_LETTERS { self.failed(reason, false, now, rng) } else { Ok(()) }
     }
 
     /// It failed at `letter`. `false` where it has failed at this letter before and accepted others since: then the
@@ -106,13 +132,14 @@ impl Breaker {
         self.rest(reason, first, longest, now, rng)
     }
 
-    /// It refused a recipient of `domain` by policy. After three domains in a row with no acceptance between, it rests, for
+    /// It refused the recipient of `letter`, of `domain`, by policy. After five letters or three domains in a row with no acceptance between, it rests, for
     /// 15 s at most.
     ///
     /// # Errors
     /// When there is no randomness.
     pub fn refused_by_policy(
         &mut self,
+        letter: LetterId,
         domain: &str,
         reason: &str,
         now: Timestamp,
@@ -121,7 +148,10 @@ impl Breaker {
         if !self.refused_domains.iter().any(|d| d == domain) && self.refused_domains.len() < DOMAINS {
             self.refused_domains.push(domain.to_owned());
         }
-        if self.refused_domains.len() >= POLICY_REFUSALS {
+        if !self.refused_letters.contains(&letter) && self.refused_letters.len() < POLICY_LETTERS {
+            self.refused_letters.push(letter);
+        }
+        if self.refused_domains.len() >= POLICY_REFUSALS || self.refused_letters.len() >= POLICY_LETTERS {
             // Perhaps it refuses these domains alone: the next probe is to another, and soon.
             self.rest(reason, 1_000, 15_000, now, rng)?;
         }
@@ -164,6 +194,11 @@ mod tests {
     use crate::rng::OsRng;
 
     const T0: Timestamp = Timestamp::from_millis(0);
+    const ANY: LetterId = LetterId::from_bytes([0; 16]);
+
+    fn letter(number: u8) -> LetterId {
+        LetterId::from_bytes([number; 16])
+    }
 
     fn rest(breaker: &Breaker, now: Timestamp) -> Duration {
         match breaker.admission(now) {
@@ -190,12 +225,12 @@ mod tests {
     #[test]
     fn an_answer_ends_the_rest_but_is_no_acceptance() {
         let mut breaker = Breaker::new();
-        breaker.refused_by_policy("a.org", "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
-        breaker.refused_by_policy("b.org", "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
+        breaker.refused_by_policy(ANY, "a.org", "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
+        breaker.refused_by_policy(ANY, "b.org", "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
         breaker.failed("connect: refused", false, T0, &OsRng).unwrap();
         breaker.answered();
         assert_eq!(breaker.admission(T0), Admission::Open);
-        breaker.refused_by_policy("c.org", "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
+        breaker.refused_by_policy(ANY, "c.org", "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
         assert!(matches!(breaker.admission(T0), Admission::Rest(_)));
     }
 
@@ -244,14 +279,40 @@ mod tests {
     fn three_domains_refused_in_a_row_are_the_relays_fault_but_one_acceptance_clears_them() {
         let mut breaker = Breaker::new();
         for domain in ["a.org", "b.org", "a.org", "b.org"] {
-            breaker.refused_by_policy(domain, "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
+            breaker.refused_by_policy(ANY, domain, "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
         }
         assert_eq!(breaker.admission(T0), Admission::Open);
         breaker.accepted();
-        breaker.refused_by_policy("c.org", "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
+        breaker.refused_by_policy(ANY, "c.org", "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
         assert_eq!(breaker.admission(T0), Admission::Open);
-        breaker.refused_by_policy("a.org", "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
-        breaker.refused_by_policy("b.org", "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
+        breaker.refused_by_policy(ANY, "a.org", "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
+        breaker.refused_by_policy(ANY, "b.org", "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
+        assert!(matches!(breaker.admission(T0), Admission::Rest(_)));
+    }
+
+    #[test]
+    fn five_letters_to_one_domain_that_are_refused_by_policy_rest_the_relay() {
+        let mut breaker = Breaker::new();
+        for number in [1, 1, 1, 1, 1, 2, 3, 4] {
+            breaker.refused_by_policy(letter(number), "a.org", "rcpt: 554 5.7.1", T0, &OsRng).unwrap();
+        }
+        assert_eq!(breaker.admission(T0), Admission::Open);
+        breaker.refused_by_policy(letter(5), "a.org", "rcpt: 554 5.7.1", T0, &OsRng).unwrap();
+        assert!(matches!(breaker.admission(T0), Admission::Rest(_)));
+    }
+
+    #[test]
+    fn a_relay_that_is_lost_at_three_letters_in_a_row_rests() {
+        let mut breaker = Breaker::new();
+        for number in [1, 1, 1, 2] {
+            breaker.lost(letter(number), "rcpt: closed", T0, &OsRng).unwrap();
+        }
+        breaker.answered();
+        for number in [3, 4] {
+            breaker.lost(letter(number), "rcpt: closed", T0, &OsRng).unwrap();
+        }
+        assert_eq!(breaker.admission(T0), Admission::Open, "it answered between");
+        breaker.lost(letter(5), "rcpt: closed", T0, &OsRng).unwrap();
         assert!(matches!(breaker.admission(T0), Admission::Rest(_)));
     }
 }

@@ -11,6 +11,8 @@ use crate::outbox::backoff;
 
 /// A letter that is put off is looked at again no sooner.
 const SHORTEST: Duration = Duration::from_secs(1);
+/// Most deliveries have ended by then.
+const CLAIMS: Duration = Duration::from_secs(2);
 
 /// `limits.mailPerHour`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,11 @@ pub const REASON: &str = "the mail budget of this hour is spent";
 pub fn again(sent: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let longest = now + backoff::LONGEST;
     sent.map_or(longest, |sent| (sent + MailBudget::WINDOW).clamp(now + SHORTEST, longest))
+}
+
+/// When a letter is tried again that finds no place only since others are being delivered, which may not take theirs.
+pub fn after_claims(now: Timestamp) -> Timestamp {
+    now + CLAIMS
 }
 
 #[cfg(test)]

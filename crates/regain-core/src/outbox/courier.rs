@@ -33,7 +33,7 @@ pub const LEASE: Duration = Duration::from_secs(30);
 /// The letters that a probe is chosen from.
 const PROBES: usize = 32;
 /// Letters claimed in one step, at most.
-const MOST: usize = 256;
+const MOST: usize = 512;
 /// How often a claim is renewed while a delivery goes on.
 pub const RENEW_EVERY: Duration = Duration::from_secs(10);
 
@@ -52,8 +52,8 @@ pub enum Claimed {
     Letters(ClaimId, Vec<Assigned>),
     /// Nothing is due.
     Nothing,
-    /// The relays have as many letters as they take.
-    Full,
+    /// The relays have as many letters as they take, until then at least, or until a delivery ends.
+    Full(Option<Timestamp>),
     /// All relays rest until then.
     Resting(Timestamp),
 }
@@ -82,6 +82,16 @@ pub struct Assigned {
     route: Route,
 }
 
+#[cfg(test)]
+impl Assigned {
+    /// Lets its relay be at fault, as another letter would.
+    pub(crate) fn fail_its_relay(&self, now: Timestamp) {
+        let failed =
+            |breaker: &mut Breaker| breaker.failed("connect: refused", false, now, &crate::rng::OsRng);
+        assert!(self.route.breaker(Some(FaultKind::Passing), failed).is_some_and(|outcome| outcome.is_ok()));
+    }
+}
+
 impl Courier {
     /// A courier for the outbox of `service` that hands over to the first of `relays` that works.
     pub fn new(service: Arc<Service>, relays: Vec<Relay>) -> Self {
@@ -98,7 +108,7 @@ impl Courier {
         let now = self.service.now();
         let routes = match self.relays.reserve(most.min(MOST), eager, now) {
             Places::Routes(routes) => routes,
-            Places::Full => return Ok(Claimed::Full),
+            Places::Full(until) => return Ok(Claimed::Full(until)),
             Places::Rest(until) => return Ok(Claimed::Resting(until)),
         };
         let claim = ClaimId::random(&*self.service.rng)?;
@@ -179,6 +189,13 @@ impl Courier {
             Some(letter) => self.attempt(letter).await.map(Some),
             None => Ok(settlements.pop()),
         }
+    }
+
+    /// What is written down of a letter whose attempt failed inside this program: it may have gone out.
+    pub fn failed_internally(&self, letter: LetterId, claim: ClaimId) -> Settlement {
+        let due = self.service.now() + backoff::LONGEST / 10;
+        let error = "delivering it failed internally".to_owned();
+        Settlement { letter, claim, outcome: Outcome::Later { due, error, reply: None } }
     }
 
     /// Gives letters back that were not attempted.
@@ -277,6 +294,8 @@ impl Courier {
     /// Hands a mail to one relay after the other until one takes it, or it is clear that the fault is not theirs.
     async fn deliver(&self, parcel: Parcel, letter: &Letter, mut route: Route) -> Result<Outcome, Trouble> {
         let domain = parcel.to.domain().to_owned();
+        // What a relay said that did not take it, while the next one is tried.
+        let mut put_off = None;
         loop {
             let error = match hand_over(&route, parcel.clone()).await {
                 Ok(receipt) => {
@@ -288,13 +307,26 @@ impl Courier {
                 }
                 Err(error) => error,
             };
+            let may_go_on = may_another_take_it(&error);
             let outcome = self.judge(error, letter, &domain, &route)?;
-            let is_relays = matches!(outcome, Outcome::Released { .. });
-            match is_relays.then(|| route.onward(self.service.now())).flatten() {
+            if !matches!(outcome, Outcome::Released { .. }) {
+                put_off = Some(outcome.clone());
+            }
+            match may_go_on.then(|| route.onward(self.service.now())).flatten() {
                 Some(next) => route = next,
-                None => return Ok(outcome),
+                None => return Ok(self.counted(put_off.unwrap_or(outcome))),
             }
         }
+    }
+
+    fn counted(&self, outcome: Outcome) -> Outcome {
+        match &outcome {
+            Outcome::Later { .. } => self.tally.put_off(),
+            Outcome::Dead { .. } => self.tally.dead(),
+            Outcome::Released { .. } => self.tally.released(),
+            Outcome::Sent { .. } => {}
+        }
+        outcome
     }
 
     fn token(&self, claimed: &ClaimedLetter) -> Option<Token> {
@@ -385,42 +417,59 @@ impl Courier {
     ) -> Result<Outcome, Trouble> {
         let (now, rng) = (self.service.now(), &*self.service.rng);
         let attempts = letter.attempts + 1;
-        Ok(match error {
+        let reason_of_probe = error.to_string();
+        let outcome = match error {
+            DeliveryError::NotBegun => return Ok(Outcome::Released { error: None }),
             DeliveryError::Relay { reason, permanent } => {
                 if route.breaker(None, |breaker| breaker.is_to_blame(letter.id)) == Some(false) {
-                    self.tally.put_off();
                     let due = now + backoff::delay(attempts, LaterKind::Other, rng)?;
-                    return Ok(Outcome::Later { due, error: reason, reply: None });
+                    Outcome::Later { due, error: reason, reply: None }
+                } else {
+                    warn_of_fault(route.relay(), &reason, permanent);
+                    let kind = if permanent { FaultKind::Permanent } else { FaultKind::Passing };
+                    let failed = |breaker: &mut Breaker| breaker.failed(&reason, permanent, now, rng);
+                    route.breaker(Some(kind), failed).transpose()?;
+                    Outcome::Released { error: Some(reason) }
                 }
-                warn_of_fault(route.relay(), &reason, permanent);
-                let kind = if permanent { FaultKind::Permanent } else { FaultKind::Passing };
-                route
-                    .breaker(Some(kind), |breaker| breaker.failed(&reason, permanent, now, rng))
-                    .transpose()?;
-                self.tally.released();
-                Outcome::Released { error: Some(reason) }
             }
             DeliveryError::Later { reason, reply, kind } => {
                 match kind {
                     LaterKind::Policy => {
-                        let refused = |b: &mut Breaker| b.refused_by_policy(domain, &reason, now, rng);
+                        let refused =
+                            |b: &mut Breaker| b.refused_by_policy(letter.id, domain, &reason, now, rng);
                         route.breaker(None, refused).transpose()?;
                     }
                     LaterKind::Greylisted => route.answered(),
-                    LaterKind::Unknown => self.tally.perhaps_twice(),
+                    LaterKind::Lost | LaterKind::Unknown => {
+                        if kind == LaterKind::Unknown {
+                            self.tally.perhaps_twice();
+                        }
+                        let lost = |b: &mut Breaker| b.lost(letter.id, &reason, now, rng);
+                        route.breaker(None, lost).transpose()?;
+                    }
                     LaterKind::Other => {}
                 }
-                self.tally.put_off();
                 Outcome::Later { due: now + backoff::delay(attempts, kind, rng)?, error: reason, reply }
             }
             DeliveryError::Never { reason, reply } => {
                 if reply.is_some() {
                     route.answered();
                 }
-                self.tally.dead();
                 Outcome::Dead { error: reason, reply }
             }
-        })
+        };
+        route.rest_after_probe(&reason_of_probe, now, rng)?;
+        Ok(outcome)
+    }
+}
+
+/// Whether the next relay may be handed a mail at once that this one did not take: where the fault is this one's, or may be,
+/// and it cannot have taken the mail.
+fn may_another_take_it(error: &DeliveryError) -> bool {
+    match error {
+        DeliveryError::Relay { .. } => true,
+        DeliveryError::Later { kind, .. } => matches!(kind, LaterKind::Policy | LaterKind::Lost),
+        DeliveryError::NotBegun | DeliveryError::Never { .. } => false,
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::clock::Timestamp;
 use crate::mailer::Mailer;
 use crate::outbox::breaker::{Admission, Breaker};
+use crate::rng::{NoRandomness, Rng};
 use pace::Pace;
 
 /// After an outage a relay gets so many letters at once, and one more with each that it accepts (RFC 5321, 4.5.4.1: not
@@ -93,8 +94,8 @@ struct Shared {
 pub(crate) enum Places {
     /// Letters may go these ways; those that are probes come first.
     Routes(Vec<Route>),
-    /// All have as many as they take: some delivery must end first.
-    Full,
+    /// Those that work have as many as they take: some delivery must end first, or some relay's rest, then.
+    Full(Option<Timestamp>),
     /// None takes anything before then.
     Rest(Timestamp),
 }
@@ -147,7 +148,7 @@ impl Relays {
         match rest {
             _ if !routes.is_empty() => Places::Routes(routes),
             Some(until) if !is_full => Places::Rest(until),
-            _ => Places::Full,
+            rest => Places::Full(rest),
         }
     }
 
@@ -203,6 +204,23 @@ impl Route {
             standing.works_again(self.index, relay);
             standing.breaker.answered();
         });
+    }
+
+    /// A probe that ended with no answer shows that the relay does not work yet: it rests on.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub(crate) fn rest_after_probe(
+        &self,
+        reason: &str,
+        now: Timestamp,
+        rng: &dyn Rng,
+    ) -> Result<(), NoRandomness> {
+        let rest = |breaker: &mut Breaker| match breaker.admission(now) {
+            Admission::Probe => breaker.failed(reason, false, now, rng),
+            Admission::Open | Admission::Rest(_) => Ok(()),
+        };
+        if self.is_probe { self.breaker(None, rest).unwrap_or(Ok(())) } else { Ok(()) }
     }
 
     /// Asks or tells the relay's breaker something that is no acceptance; `is_fault` where it is a fault of the relay.

@@ -14,7 +14,7 @@ use crate::mail::{
 };
 
 /// Letters that may wait inside a pool for one of its connections.
-const QUEUE: usize = 250;
+const QUEUE: usize = 1000;
 /// What a relay gets to answer QUIT.
 const GOODBYE: Duration = Duration::from_secs(2);
 

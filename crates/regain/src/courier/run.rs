@@ -113,7 +113,10 @@ impl Run {
                 // There may be more: the relays say whether they take more.
                 Look { eager: false, ..Look::now() }
             }
-            Claimed::Full => Look { when_one_ends: true, ..Look::after(LOOK_EVERY) },
+            Claimed::Full(until) => {
+                let wait = until.map_or(LOOK_EVERY, |until| self.courier.until(until).min(LOOK_EVERY));
+                Look { when_one_ends: true, ..Look::after(wait) }
+            }
             Claimed::Nothing => Look::after(self.until_next_due().await),
             Claimed::Resting(until) => Look::after(self.courier.until(until)),
         }
@@ -184,7 +187,7 @@ impl Run {
             tokio::select! {
                 Some(ended) = deliveries.next() => {
                     self.signals.room.notify_one();
-                    settling.push(self.settle(ended.into_iter().flatten().collect()));
+                    settling.push(self.settle(ended));
                 }
                 Some(()) = settling.next() => {}
                 else => break,
@@ -192,19 +195,19 @@ impl Run {
         }
     }
 
-    /// Attempts a letter. `None` where nobody knows what came of it: its lease runs out.
-    async fn deliver(&self, letter: Ready) -> Option<Settlement> {
-        let id = letter.claimed.letter.id;
+    /// Attempts a letter.
+    async fn deliver(&self, letter: Ready) -> Settlement {
+        let (id, claim) = (letter.claimed.letter.id, letter.claimed.claim);
         // Its panic must not take the letters beside it along.
         match AssertUnwindSafe(self.courier.attempt(letter)).catch_unwind().await {
-            Ok(Ok(settlement)) => Some(settlement),
+            Ok(Ok(settlement)) => settlement,
             Ok(Err(trouble)) => {
-                tracing::warn!(letter.id = %id, %trouble, "a letter could not be attempted; its lease runs out");
-                None
+                tracing::warn!(letter.id = %id, %trouble, "a letter could not be attempted to its end");
+                self.courier.failed_internally(id, claim)
             }
             Err(_) => {
-                tracing::error!(letter.id = %id, "delivering a letter panicked; its lease runs out");
-                None
+                tracing::error!(letter.id = %id, "delivering a letter panicked");
+                self.courier.failed_internally(id, claim)
             }
         }
     }

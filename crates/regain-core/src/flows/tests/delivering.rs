@@ -24,7 +24,7 @@ async fn a_relays_fault_costs_no_attempt_and_one_probe_goes_first() {
     };
     assert_eq!(probe.len(), 1);
     assert!(
-        matches!(desk.courier.claim(10, true).await.unwrap(), Claimed::Full),
+        matches!(desk.courier.claim(10, true).await.unwrap(), Claimed::Full(_)),
         "not while one is under way"
     );
     assert_eq!(desk.courier.release(probe).await.unwrap(), [true]);
@@ -323,5 +323,85 @@ async fn hundreds_of_refused_domains_delay_a_fresh_letter_by_seconds() {
             waited += SECOND;
             while courier.step(5).await.unwrap() > 0 {}
         }
+    }
+}
+
+/// A relay that puts every letter off in the same way, and counts.
+struct PutsOff(LaterKind, std::sync::atomic::AtomicUsize);
+
+impl PutsOff {
+    fn with(kind: LaterKind) -> Arc<Self> {
+        Arc::new(Self(kind, std::sync::atomic::AtomicUsize::new(0)))
+    }
+
+    fn tried(&self) -> usize {
+        self.1.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+#[async_trait::async_trait]
+impl crate::mailer::Mailer for PutsOff {
+    async fn deliver(&self, _: crate::Parcel) -> Result<crate::Receipt, DeliveryError> {
+        self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Err(DeliveryError::Later { reason: "rcpt: so".to_owned(), reply: None, kind: self.0 })
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_is_lost_at_letters_or_refuses_all_of_one_domain_gives_way_to_the_next() {
+    for (kind, most) in [(LaterKind::Lost, 3), (LaterKind::Policy, 5)] {
+        let desk = desk();
+        let (first, second) = (PutsOff::with(kind), Arc::new(Switched::default()));
+        let relays = vec![Relay::new(first.clone(), 5), Relay::new(second.clone(), 5)];
+        let courier = Courier::new(desk.service.clone(), relays);
+        for i in 0..20 {
+            desk.register(&format!("a{i}@example.org"), OLD).await.unwrap();
+        }
+        while courier.step(5).await.unwrap() > 0 {}
+        assert_eq!((second.accepted(), first.tried()), (20, most), "{kind:?}");
+        assert!(courier.relay_fault().is_some(), "{kind:?}");
+        let counts = courier.counts();
+        assert_eq!((counts.sent, counts.put_off, counts.perhaps_twice), (20, 0, 0), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_mail_that_the_first_relay_may_have_taken_is_not_handed_to_the_next() {
+    let desk = desk();
+    let (first, second) = (PutsOff::with(LaterKind::Unknown), Arc::new(Switched::default()));
+    let relays = vec![Relay::new(first.clone(), 5), Relay::new(second.clone(), 5)];
+    let courier = Courier::new(desk.service.clone(), relays);
+    desk.register(ANN, OLD).await.unwrap();
+    assert_eq!(courier.step(5).await.unwrap(), 1);
+    assert_eq!((second.accepted(), courier.counts().perhaps_twice), (0, 1));
+    let again = Courier::new(desk.service.clone(), vec![Relay::new(first.clone(), 1)]);
+    for i in 0..9 {
+        desk.register(&format!("a{i}@example.org"), OLD).await.unwrap();
+    }
+    while again.step(1).await.unwrap() > 0 {}
+    assert!(again.relay_fault().is_some(), "a relay that never answers is at fault");
+}
+
+#[tokio::test]
+async fn a_probe_without_an_answer_rests_the_relay_again() {
+    for kind in [LaterKind::Lost, LaterKind::Unknown, LaterKind::Other] {
+        let desk = desk();
+        let relay = PutsOff::with(kind);
+        let courier = Courier::new(desk.service.clone(), vec![Relay::new(relay.clone(), 5)]);
+        desk.register(ANN, OLD).await.unwrap();
+        let Claimed::Letters(_, letters) = courier.claim(1, true).await.unwrap() else {
+            panic!("a letter is due")
+        };
+        letters[0].fail_its_relay(desk.service.now());
+        courier.release(letters).await.unwrap();
+        for i in 0..9 {
+            desk.register(&format!("a{i}@example.org"), OLD).await.unwrap();
+        }
+        for _ in 0..60 {
+            desk.advance(SECOND);
+            while courier.step(5).await.unwrap() > 0 {}
+        }
+        // 1, 2, 4, 8, 16, 32 seconds, less a quarter.
+        assert!((4..=8).contains(&relay.tried()), "{kind:?}: {} probes in a minute", relay.tried());
     }
 }

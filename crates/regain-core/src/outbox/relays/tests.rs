@@ -17,7 +17,7 @@ fn relays(at_once: &[usize]) -> Relays {
 fn routes(relays: &Relays, now: Timestamp) -> Vec<Route> {
     match relays.reserve(MANY, true, now) {
         Places::Routes(routes) => routes,
-        Places::Full => Vec::new(),
+        Places::Full(_) => Vec::new(),
         Places::Rest(until) => panic!("a rest until {until:?}"),
     }
 }
@@ -38,7 +38,7 @@ fn the_first_relay_gets_everything_and_a_full_one_does_not_spill() {
     let relays = relays(&[2, 3]);
     let held = routes(&relays, T0);
     assert_eq!(whither(&held), [(0, false), (0, false)]);
-    assert!(matches!(relays.reserve(MANY, true, T0), Places::Full));
+    assert!(matches!(relays.reserve(MANY, true, T0), Places::Full(_)));
     drop(held);
     assert_eq!(routes(&relays, T0).len(), 2, "dropped routes are free again");
 }
@@ -106,7 +106,7 @@ fn a_few_free_places_are_not_worth_a_claim_unless_somebody_waits() {
     let relays = relays(&[8]);
     let mut held = routes(&relays, T0);
     drop(held.pop());
-    assert!(matches!(relays.reserve(MANY, false, T0), Places::Full));
+    assert!(matches!(relays.reserve(MANY, false, T0), Places::Full(_)));
     assert!(matches!(relays.reserve(MANY, true, T0), Places::Routes(one) if one.len() == 1));
     drop(held.pop());
     assert!(matches!(relays.reserve(MANY, false, T0), Places::Routes(two) if two.len() == 2));

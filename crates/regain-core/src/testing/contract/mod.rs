@@ -80,6 +80,8 @@ macro_rules! store_contract {
             queue: the_newest_letters_are_claimed_beside_the_oldest,
             queue: an_old_letter_that_comes_due_again_is_not_among_the_newest,
             queue: the_mail_budget_holds_back_what_is_beyond_it,
+            queue: claims_that_fill_the_budget_hold_others_for_seconds_alone,
+            queue: resets_do_not_wait_behind_others_for_the_budget,
             queue: what_the_budget_held_back_goes_once_the_hour_is_over,
             queue: a_share_of_the_mail_budget_is_for_resets,
             queue: a_letter_without_an_account_costs_no_budget,

@@ -84,6 +84,39 @@ pub async fn the_mail_budget_holds_back_what_is_beyond_it(store: Arc<dyn Store>)
     assert!(late <= 3, "{late}");
 }
 
+pub async fn claims_that_fill_the_budget_hold_others_for_seconds_alone(store: Arc<dyn Store>) {
+    let f = with_letters(store, &[Purpose::Reset; 6]).await;
+    let budget = Some(MailBudget { per_hour: 3 });
+    let first = f.claim_by(ClaimOrder { budget, limit: 3, ..f.order() }).await.letters;
+    assert_eq!(f.claim_by(ClaimOrder { budget, ..f.order() }).await.put_off, 3);
+    for claimed in &first {
+        assert!(f.settle(claimed, later(f.now() + MINUTE)).await);
+    }
+    f.clock.advance(SECOND * 3);
+    assert_eq!(f.claim_by(ClaimOrder { budget, ..f.order() }).await.letters.len(), 3, "nothing was spent");
+}
+
+pub async fn resets_do_not_wait_behind_others_for_the_budget(store: Arc<dyn Store>) {
+    let mut purposes = [Purpose::Confirm; 30];
+    (24..30).for_each(|at| purposes[at] = Purpose::Reset);
+    let f = with_letters(store, &purposes).await;
+    let budget = Some(MailBudget { per_hour: 4 });
+    let order = |f: &Fixture| ClaimOrder { budget, limit: 30, ..f.order() };
+    let sent_at = f.now();
+    for claimed in f.claim_by(order(&f)).await.letters {
+        assert!(f.settle(&claimed, sent()).await);
+    }
+    f.clock.advance(HOUR - MINUTE);
+    for i in 24..30 {
+        f.post(Purpose::Reset, &name(i)).await;
+    }
+    f.claim_by(order(&f)).await;
+    f.clock.advance((sent_at + HOUR).since(f.now()) + SECOND * 2);
+    let claimed = f.claim_by(order(&f)).await.letters;
+    let resets = claimed.iter().filter(|c| c.letter.purpose == Purpose::Reset).count();
+    assert!(resets >= 1, "of {} letters none is a reset", claimed.len());
+}
+
 pub async fn what_the_budget_held_back_goes_once_the_hour_is_over(store: Arc<dyn Store>) {
     let f = with_letters(store, &[Purpose::Reset; 2]).await;
     let budget = Some(MailBudget { per_hour: 1 });

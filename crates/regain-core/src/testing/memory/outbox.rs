@@ -418,8 +418,8 @@ struct Spent {
     mails: u64,
     /// When mails of the last hour were sent.
     sent: Vec<Timestamp>,
-    /// Letters that wait for a place in the budget, or for another attempt.
-    ahead: usize,
+    /// Letters that wait for a place in the budget: resets, and others.
+    ahead: [usize; 2],
 }
 
 impl Spent {
@@ -432,9 +432,13 @@ impl Spent {
             .collect();
         sent.sort();
         let claimed = letters.iter().filter(|r| r.letter.state == LetterState::Claimed).count();
-        let is_ahead = |r: &&LetterRow| r.letter.state == LetterState::Waiting && r.letter.due > now;
-        let ahead = letters.iter().filter(is_ahead).count();
-        Self { mails: (sent.len() + claimed) as u64, sent, ahead }
+        let is_ahead = |r: &&LetterRow| {
+            let waits = r.letter.state == LetterState::Waiting && r.letter.due > now;
+            waits && r.letter.last_error.as_deref() == Some(budget::REASON)
+        };
+        let (resets, others): (Vec<_>, Vec<_>) =
+            letters.iter().filter(is_ahead).partition(|r| r.letter.purpose == Purpose::Reset);
+        Self { mails: (sent.len() + claimed) as u64, sent, ahead: [resets.len(), others.len()] }
     }
 
     /// Charges a letter; or says when it may be tried again, where there is a budget and it is spent.
@@ -444,8 +448,14 @@ impl Spent {
             self.mails += 1;
             return None;
         }
-        let place = usize::try_from(self.mails - limit).unwrap_or(usize::MAX).saturating_add(self.ahead);
-        self.ahead += 1;
+        if (self.sent.len() as u64) < limit {
+            return Some(budget::after_claims(now));
+        }
+        // Resets do not wait behind the others, which have fewer places.
+        let is_reset = purpose == Purpose::Reset;
+        let ahead = if is_reset { self.ahead[0] } else { self.ahead[0] + self.ahead[1] };
+        self.ahead[usize::from(!is_reset)] += 1;
+        let place = usize::try_from(self.mails - limit).unwrap_or(usize::MAX).saturating_add(ahead);
         Some(budget::again(self.sent.get(place).copied(), now))
     }
 }

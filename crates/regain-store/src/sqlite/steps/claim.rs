@@ -166,21 +166,24 @@ impl Claiming<'_> {
 /// How far the mail budget is spent.
 struct Spent {
     budget: MailBudget,
-    /// Mails sent within the window, and letters claimed now.
+    /// Mails sent within the window.
+    sent: u64,
+    /// The same, and letters claimed now.
     mails: u64,
-    /// Letters that wait for a place in the budget, or for another attempt; read when it is needed.
-    ahead: Option<u64>,
+    /// Letters that wait for a place in the budget, resets and others; read when it is needed.
+    ahead: Option<[u64; 2]>,
 }
 
 impl Spent {
     fn read(c: &Connection, budget: MailBudget, now: Timestamp) -> rusqlite::Result<Self> {
-        let mails: i64 = c
+        let (sent, claimed): (i64, i64) = c
             .prepare_cached(
-                "SELECT (SELECT count(*) FROM (SELECT 1 FROM letters WHERE state = 'sent' AND ended > ?1 LIMIT ?2))
-                      + (SELECT count(*) FROM letters INDEXED BY letters_claimed WHERE state = 'claimed')",
+                "SELECT (SELECT count(*) FROM (SELECT 1 FROM letters WHERE state = 'sent' AND ended > ?1 LIMIT ?2)),
+                        (SELECT count(*) FROM letters INDEXED BY letters_claimed WHERE state = 'claimed')",
             )?
-            .query_row((window(now), budget.per_hour), |row| row.get(0))?;
-        Ok(Self { budget, mails: u64::try_from(mails).unwrap_or(0), ahead: None })
+            .query_row((window(now), budget.per_hour), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let count = |number| u64::try_from(number).unwrap_or(0);
+        Ok(Self { budget, sent: count(sent), mails: count(sent) + count(claimed), ahead: None })
     }
 
     /// Charges a letter; or says when it may be tried again, where the budget is spent.
@@ -195,24 +198,36 @@ impl Spent {
             self.mails += 1;
             return Ok(None);
         }
-        let ahead = match self.ahead {
+        if self.sent < limit {
+            return Ok(Some(budget::after_claims(now)));
+        }
+        let [resets, others] = match self.ahead {
             Some(ahead) => ahead,
             None => waiting_ahead(c, now)?,
         };
-        self.ahead = Some(ahead + 1);
+        // Resets do not wait behind the others, which have fewer places.
+        let (ahead, waiting) = match purpose {
+            Purpose::Reset => (resets, [resets + 1, others]),
+            Purpose::Confirm | Purpose::PasswordChanged => (resets + others, [resets, others + 1]),
+        };
+        self.ahead = Some(waiting);
         let place = self.mails - limit + ahead;
         Ok(Some(budget::again(sent_at(c, place, now)?, now)))
     }
 }
 
-/// Letters that are due within the longest wait.
-fn waiting_ahead(c: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
-    let ahead: i64 = c
-        .prepare_cached(
-            "SELECT count(*) FROM (SELECT 1 FROM letters WHERE state = 'waiting' AND due > ?1 AND due <= ?2 LIMIT 10000)",
-        )?
-        .query_row((now.as_millis(), (now + backoff::LONGEST).as_millis()), |row| row.get(0))?;
-    Ok(u64::try_from(ahead).unwrap_or(0))
+/// Resets and others that wait for a place in the budget, within the longest wait.
+fn waiting_ahead(c: &Connection, now: Timestamp) -> rusqlite::Result<[u64; 2]> {
+    let parameters = (now.as_millis(), (now + backoff::LONGEST).as_millis(), budget::REASON);
+    c.prepare_cached(
+        "SELECT count(*) FILTER (WHERE purpose = 'reset'), count(*) FILTER (WHERE purpose <> 'reset')
+         FROM (SELECT purpose FROM letters
+               WHERE state = 'waiting' AND due > ?1 AND due <= ?2 AND last_error = ?3 LIMIT 10000)",
+    )?
+    .query_row(parameters, |row| {
+        let count = |at| row.get::<_, i64>(at).map(|count| u64::try_from(count).unwrap_or(0));
+        Ok([count(0)?, count(1)?])
+    })
 }
 
 /// When the mail at that place was sent, of those within the window, and only if it leaves the window soon.

@@ -22,6 +22,8 @@ async fn a_letter_that_cannot_be_read_dies_alone_and_says_why() {
     for name in ["a@example.org", "b@example.org", "c@example.org", "d@example.org"] {
         f.account(name).await;
         f.post(Purpose::Reset, name).await;
+        // Identities of one millisecond have no order.
+        f.clock.advance(std::time::Duration::from_millis(1));
     }
     break_rows(&scene, "UPDATE accounts SET metadata = '[1]' WHERE name_key = 'a@example.org'");
     break_rows(&scene, "UPDATE letters SET attempts = -1 WHERE name_key = 'b@example.org'");

@@ -66,7 +66,7 @@ pub fn fault(phase: Phase, cause: &Cause) -> Fault {
             } else if phase == Phase::FinalDot {
                 Fault::Later(LaterKind::Unknown)
             } else {
-                Fault::Later(LaterKind::Other)
+                Fault::Later(LaterKind::Lost)
             }
         }
     }
@@ -135,6 +135,7 @@ mod tests {
     const POLICY: Fault = Fault::Later(LaterKind::Policy);
     const OTHER: Fault = Fault::Later(LaterKind::Other);
     const UNKNOWN: Fault = Fault::Later(LaterKind::Unknown);
+    const LOST: Fault = Fault::Later(LaterKind::Lost);
 
     const EARLY: [Phase; 7] = [
         Phase::Resolve,
@@ -252,7 +253,7 @@ mod tests {
                 assert_eq!(fault(phase, &cause), TEMPORARY, "{phase}: {cause}");
             }
             for phase in [Phase::Rcpt, Phase::Data] {
-                assert_eq!(fault(phase, &cause), OTHER, "{phase}: {cause}");
+                assert_eq!(fault(phase, &cause), LOST, "{phase}: {cause}");
             }
             assert_eq!(fault(Phase::FinalDot, &cause), UNKNOWN, "{cause}");
         }
