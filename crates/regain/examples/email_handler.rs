@@ -16,7 +16,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use async_trait::async_trait;
+use regain::async_trait;
 use regain::http::server;
 use regain::mail::{EmailHandler, HandlerError, LetterDetails};
 use regain::{Config, Delivery, Regain};

@@ -56,6 +56,8 @@ pub mod transfer;
 
 #[cfg(feature = "sqlite")]
 pub use app::{Delivery, Regain, StartError};
+/// The attribute for implementations of this crate's traits, such as [`mail::EmailHandler`].
+pub use async_trait::async_trait;
 pub use config::Config;
 
 /// The guide, compiled with the tests.
