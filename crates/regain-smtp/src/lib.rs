@@ -20,3 +20,8 @@ pub use sender::{Mailbox, Sender, SenderError};
 pub use session::{Deadlines, EnhancedCode, Envelope, Reply, TrustRoots};
 pub use settings::{AuthMethod, Settings, SettingsError, StartTls, TlsCa, TlsVersion};
 pub use trial::{Step, trial};
+
+/// Compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
