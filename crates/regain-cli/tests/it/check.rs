@@ -26,7 +26,11 @@ async fn what_init_writes_passes_once_the_relay_is_filled_in() {
     let example = place.run(&["check", "--config", "site/regain.toml"]);
     assert_eq!(example.code, Some(1));
     assert!(line(&example, "relay").starts_with("problem"), "{example:?}");
-    assert!(line(&example, "relay").contains("still the example"), "{example:?}");
+    assert!(
+        line(&example, "relay").contains("1, smtp://")
+            && line(&example, "relay").contains("still the example")
+    );
+    assert!(line(&example, "sender").contains("SPF, DKIM and DMARC are looked for then"), "{example:?}");
 
     let file = place.path("site/regain.toml");
     let url = format!("smtp://mailer:hunter2secret@127.0.0.1:{}", relay.port());

@@ -148,44 +148,58 @@ impl Config {
 
     /// What is allowed but worth a second look before users find it, each a sentence for the operator.
     pub fn warnings(&self) -> Vec<&'static str> {
+        self.warnings_by_subject().into_iter().map(|(_, warning)| warning).collect()
+    }
+
+    /// As [`Config::warnings`], each behind the word for what it is about.
+    pub fn warnings_by_subject(&self) -> Vec<(&'static str, &'static str)> {
         let mut warnings = Vec::new();
         let Some(email) = self.email() else {
             if self.require_email_confirmation {
-                warnings.push(
+                warnings.push((
+                    "mail",
                     "requireEmailConfirmation is true, but without emailHandlerConfig nobody gets a \
                      confirmation mail, so nobody can sign in",
-                );
+                ));
             }
             return warnings;
         };
         match &email.base_url {
-            Some(base) if !base.is_web() => warnings.push(
+            Some(base) if !base.is_web() => warnings.push((
+                "links",
                 "baseUrl is an app's own scheme: another app on the device may claim it; an https: app link \
                  or universal link cannot be claimed (RFC 8252 section 8.1)",
-            ),
+            )),
             None if self.public_url.is_none() => {
-                warnings
-                    .push("neither baseUrl nor publicUrl is set: links in mails work on this machine only");
+                warnings.push((
+                    "links",
+                    "neither baseUrl nor publicUrl is set: links in mails work on this machine only",
+                ));
             }
             _ => {}
         }
         if self.link_base().is_some_and(|base| base.is_insecure()) {
-            warnings.push("links in mails are http:, so whoever sees the traffic can take over accounts");
+            warnings.push((
+                "links",
+                "links in mails are http:, so whoever sees the traffic can take over accounts",
+            ));
         }
         if email.from.iter().flat_map(Sender::mailboxes).any(Mailbox::needs_smtputf8) {
-            warnings.push(
+            warnings.push((
+                "sender",
                 "from has letters beyond ASCII before its @, which only a relay with SMTPUTF8 takes, and only for \
                  mailboxes that take it, too",
-            );
+            ));
         }
         let is_aligned = |from: &str| email.dkim.iter().any(|dkim| dkim.signer.is_aligned_with(from));
         if !email.dkim.is_empty()
             && !email.from.iter().flat_map(Sender::mailboxes).all(|from| is_aligned(from.domain()))
         {
-            warnings.push(
+            warnings.push((
+                "dkim",
                 "no key of dkim is for the domain of from, so the signatures do not count for it (DMARC): write the \
                  domain of from into domainName",
-            );
+            ));
         }
         warnings
     }

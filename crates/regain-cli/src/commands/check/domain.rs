@@ -59,12 +59,27 @@ fn is_name(host: &str) -> bool {
     !host.eq_ignore_ascii_case("localhost") && !host.starts_with('[') && host.parse::<IpAddr>().is_err()
 }
 
+/// The keys that sign, where DNS is not asked for them.
+pub(super) fn keys(config: &Config) -> Vec<Finding> {
+    let signers = config.email().map(|email| email.signers()).unwrap_or_default();
+    let told = signers.iter().map(|signer| {
+        let name = signer.record().name().to_owned();
+        Finding::ok(DKIM, format!("the key loads; its record is at {name}: see `regain mail dkim-record`"))
+    });
+    told.collect()
+}
+
 /// What DNS says. `server` is asked in place of the system's resolvers.
 pub(super) async fn findings(config: &Config, server: Option<SocketAddr>) -> Vec<Finding> {
     let Some(email) = config.email() else { return Vec::new() };
     let Some(sender) = email.from.as_ref().map(|from| from.envelope().domain()) else { return Vec::new() };
-    if super::relay::is_example(sender) || (server.is_none() && is_private(sender)) {
-        return Vec::new();
+    if super::relay::is_example(sender) {
+        // That `from` is the example is told where it is looked at.
+        return keys(config);
+    }
+    if server.is_none() && is_private(sender) {
+        let text = format!("{sender} is no public domain, so SPF, DKIM and DMARC are not looked for");
+        return keys(config).into_iter().chain([Finding::note(DNS, text)]).collect();
     }
     let dns = Dns::new(server);
     let mut report = Report::default();

@@ -6,6 +6,7 @@
 mod data;
 mod domain;
 pub(super) mod relay;
+mod webhook;
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
@@ -20,14 +21,14 @@ use crate::{logging, output, running};
 
 /// Find what is wrong before users do: configuration, texts, links, data path, database, relays, DNS.
 ///
-/// Connects to each relay, with TLS and the login, and sends nothing. Asks DNS for SPF, DKIM and DMARC of the sender's domain;
+/// Connects to each relay, with TLS and the login, or to the webhook, and sends nothing: `regain mail test` does. Asks DNS for SPF, DKIM and DMARC of the sender's domain;
 /// that takes five seconds at most, and it is no problem if DNS does not answer. May be run while a server runs. Every finding
 /// is a line: ok, note (worth a second look) or problem. The exit code is 1 where there is a problem.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  regain check\n  regain check --config /etc/regain/regain.toml\n  \
     regain check --offline")]
 pub(crate) struct Check {
-    /// Ask nothing of the network: neither relays nor DNS
+    /// Ask nothing of the network: neither relays, nor the webhook, nor DNS
     #[arg(long)]
     offline: bool,
     /// Ask this DNS server (an address, perhaps with a port) in place of those of /etc/resolv.conf
@@ -83,9 +84,12 @@ impl Check {
         let config = self.config.load()?;
         let mut findings = self.of_configuration(&config);
         findings.extend(data::findings(&config));
-        if !self.offline {
+        if self.offline {
+            findings.extend(domain::keys(&config));
+        } else {
             findings.extend(running::block_on(async {
                 let mut found = relay::findings(&config).await;
+                found.extend(webhook::findings(&config).await);
                 found.extend(domain::findings(&config, self.dns_server).await);
                 Ok(found)
             })?);
@@ -112,7 +116,10 @@ impl Check {
             findings.push(Finding::ok("texts", "the mails can be composed"));
             let mut senders = email.from.iter().flat_map(|from| from.mailboxes());
             if senders.any(|mailbox| relay::is_example(mailbox.domain())) {
-                findings.push(Finding::note("sender", "from is still the example: write your own address"));
+                findings.push(Finding::note(
+                    "sender",
+                    "from is still the example: write your own address; SPF, DKIM and DMARC are looked for then",
+                ));
             }
         } else {
             findings.push(Finding::note(
@@ -123,7 +130,8 @@ impl Check {
         if let Some(base) = config.link_base().filter(|_| config.email().is_some()) {
             findings.push(Finding::ok("links", format!("begin with {}", base.as_str())));
         }
-        findings.extend(config.warnings().into_iter().map(|warning| Finding::note("links", warning)));
+        let warnings = config.warnings_by_subject().into_iter();
+        findings.extend(warnings.map(|(subject, warning)| Finding::note(subject, warning)));
         findings.extend(domain::alignment(config));
         findings
     }

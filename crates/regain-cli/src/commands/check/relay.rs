@@ -9,6 +9,8 @@ use super::Finding;
 use crate::commands::diagnosis::likely_cause;
 
 const SUBJECT: &str = "relay";
+/// What it means that all went well.
+const SO_FAR: &str = "(as far as the login; `regain mail test` goes on)";
 
 /// Long enough for a slow relay; an operator is watching.
 const GREETING: Duration = Duration::from_secs(15);
@@ -16,14 +18,16 @@ const GREETING: Duration = Duration::from_secs(15);
 /// Connects to each relay, says EHLO, changes to TLS, logs in, says QUIT.
 pub(super) async fn findings(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for relay in config.email().map_or(&[][..], |email| &email.relays) {
-        findings.push(finding(relay).await);
+    let relays = config.email().map_or(&[][..], |email| &email.relays);
+    for (index, relay) in relays.iter().enumerate() {
+        findings.push(finding(index + 1, relay).await);
     }
     findings
 }
 
-async fn finding(settings: &Settings) -> Finding {
-    let relay = settings.redacted();
+/// `number` is what log and metrics call it.
+async fn finding(number: usize, settings: &Settings) -> Finding {
+    let relay = format!("{number}, {}", settings.redacted());
     if is_example(settings.host()) {
         let text = format!("{relay} is still the example: write your relay into connectionString");
         return Finding::problem(SUBJECT, text);
@@ -36,8 +40,10 @@ async fn finding(settings: &Settings) -> Finding {
     let outcome = pool.check().await;
     pool.close(Duration::from_secs(1)).await;
     match outcome {
-        Ok(()) if settings.user().is_some() => Finding::ok(SUBJECT, format!("{relay}: the login works")),
-        Ok(()) => Finding::ok(SUBJECT, format!("{relay}: it answers; no login is set")),
+        Ok(()) if settings.user().is_some() => {
+            Finding::ok(SUBJECT, format!("{relay}: the login works {SO_FAR}"))
+        }
+        Ok(()) => Finding::ok(SUBJECT, format!("{relay}: it answers; no login is set {SO_FAR}")),
         Err(error) => {
             let cause = likely_cause(&error, settings);
             Finding::problem(SUBJECT, format!("{relay}: {error}. {cause}"))
