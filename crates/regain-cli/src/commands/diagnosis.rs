@@ -45,18 +45,18 @@ pub(super) fn likely_cause(error: &SendError, settings: &Settings) -> String {
     }
 }
 
-/// What the server does after such a failure of a letter; continues "Regain would".
-pub(super) fn consequence(error: &SendError) -> &'static str {
-    match fault(error.phase(), error.cause()) {
-        Fault::Relay { permanent: true } => {
-            "pause this relay until its configuration is mended, and try it with one letter from time to time; no letter is \
-             given up for it"
-        }
+/// What the server does after such a failure of a letter; continues "Regain would". `who` is the relay.
+pub(super) fn consequence(fault: Fault, who: &str) -> String {
+    match fault {
+        Fault::Relay { permanent: true } => format!(
+            "pause {who} until its configuration is mended, and try it with one letter from time to time; no letter is given \
+             up for it"
+        ),
         Fault::Relay { permanent: false } => {
-            "let this relay rest and try it again by itself; no letter is given up for it"
+            format!("let {who} rest and try it again by itself; no letter is given up for it")
         }
-        Fault::Later(_) => "try this letter again by itself, until its deadline",
-        Fault::Never => "give this letter up as dead; the others go on",
+        Fault::Later(_) => "try this letter again by itself, until its deadline".to_owned(),
+        Fault::Never => "give this letter up as dead; the others go on".to_owned(),
     }
 }
 

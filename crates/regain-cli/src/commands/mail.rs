@@ -6,6 +6,7 @@
 mod certificate;
 mod dkim_record;
 mod trial;
+mod webhook;
 
 use std::io::Read;
 use std::process::ExitCode;

@@ -14,3 +14,4 @@ mod metrics;
 mod outbox;
 mod serving;
 mod users;
+mod webhook;

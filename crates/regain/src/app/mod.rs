@@ -34,7 +34,7 @@ use crate::mail::{EmailHandler, HandlerDelivery, Mailbox, TemplateMistake};
 use health::AppHealth;
 use outlet::Outlet;
 
-pub use test_mail::{TestMailError, test_mail};
+pub use test_mail::{TestMailError, post_test_mail, test_mail};
 
 /// How long what is under way may take once Regain is told to stop.
 pub const GRACE: Duration = Duration::from_secs(25);

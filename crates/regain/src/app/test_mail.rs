@@ -1,10 +1,14 @@
 //! A mail that shows whether mails arrive: composed as all others are, with nothing in it but that it is a test.
 
-use regain_core::{Address, LetterId, Parcel, Purpose, Timestamp};
+use std::sync::Arc;
+
+use regain_core::{Address, DeliveryError, LetterId, Parcel, Purpose, Receipt, Timestamp};
+use regain_smtp::TrustRoots;
 
 use super::letterhead;
 use crate::config::{ActionConfig, Config};
-use crate::mail::{ComposeError, Composed, TemplateMistake};
+use crate::mail::webhook::{RootsError, WallClock};
+use crate::mail::{ComposeError, Composed, TemplateMistake, Templates, WebhookMailer};
 
 const SUBJECT: &str = "Test mail from %APP_NAME%";
 const TEXT: &str = "\
@@ -38,6 +42,9 @@ pub enum TestMailError {
     /// It cannot be composed for this address.
     #[error(transparent)]
     Compose(#[from] ComposeError),
+    /// The webhook's certificate could never be checked here.
+    #[error(transparent)]
+    Webhook(#[from] RootsError),
 }
 
 /// Composes a test mail to `to`. It has the sender, the headers and the signature that mails of this configuration have.
@@ -50,18 +57,46 @@ pub fn test_mail(
     id: LetterId,
     now: Timestamp,
 ) -> Result<Composed, TestMailError> {
+    let (config, templates) = with_test_texts(config)?;
+    let sender = config.email().and_then(|email| email.from.clone()).ok_or(TestMailError::NoMail)?;
+    Ok(letterhead::composer(&config, templates, sender).compose(&parcel(to, id, now))?)
+}
+
+/// Posts a test mail to `to`, of type `mail.test`, to the webhook of this configuration; answers what came of it.
+///
+/// # Errors
+/// See [`TestMailError`]; [`TestMailError::NoMail`] where no webhook is configured.
+pub async fn post_test_mail(
+    config: &Config,
+    to: &Address,
+    id: LetterId,
+    now: Timestamp,
+) -> Result<Result<Receipt, DeliveryError>, TestMailError> {
+    let (config, templates) = with_test_texts(config)?;
+    let email = config.email().ok_or(TestMailError::NoMail)?;
+    let webhook = email.webhook.clone().ok_or(TestMailError::NoMail)?;
+    let wording = letterhead::wording(&config, templates);
+    let (sender, clock) = (email.from.clone(), Arc::new(WallClock));
+    let mailer = WebhookMailer::new(wording, sender, webhook, &TrustRoots::System, clock)?;
+    Ok(mailer.deliver_test(parcel(to, id, now)).await)
+}
+
+/// The one mail that needs no link lends its place.
+fn with_test_texts(config: &Config) -> Result<(Config, Templates), TestMailError> {
     let mut config = config.clone();
     let email = config.auth_provider.email_handler_config.as_mut().ok_or(TestMailError::NoMail)?;
-    // The one mail that needs no link lends its place.
     email.changed_action_config = ActionConfig {
         subject: Some(SUBJECT.into()),
         text_template: Some(TEXT.into()),
         html_template: Some(HTML.into()),
     };
-    let sender = email.from.clone().ok_or(TestMailError::NoMail)?;
     let templates =
         letterhead::templates(&config).map_err(TestMailError::Templates)?.ok_or(TestMailError::NoMail)?;
-    let parcel = Parcel {
+    Ok((config, templates))
+}
+
+fn parcel(to: &Address, id: LetterId, now: Timestamp) -> Parcel {
+    Parcel {
         letter: id,
         purpose: Purpose::PasswordChanged,
         to: to.clone(),
@@ -69,8 +104,7 @@ pub fn test_mail(
         ip: None,
         agent: None,
         posted: now,
-    };
-    Ok(letterhead::composer(&config, templates, sender).compose(&parcel)?)
+    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,9 @@ impl DkimRecord {
     pub(crate) fn run(&self) -> Result<()> {
         let config = self.config.load()?;
         let signers = config.email().map(|email| email.signers()).unwrap_or_default();
+        if signers.is_empty() && config.email().is_some_and(|email| email.webhook.is_some()) {
+            bail!("mails leave by a webhook, so nothing here signs them: what sends them behind it does");
+        }
         if signers.is_empty() {
             bail!("{} has no key that signs mails: write emailHandlerConfig.dkim", self.config.source());
         }

@@ -13,21 +13,24 @@ use clap::Args;
 use regain::Config;
 use regain::app::test_mail;
 use regain::mail::Composed;
+use regain::mail::smtp::fault;
 use regain_core::{Address, Clock, KeyMode, LetterId, Name, OsRng, SystemClock, Timestamp};
 use regain_smtp::{Deadlines, Envelope, Phase, SendError, Settings, Step, TrustRoots, trial};
 use serde_json::{Value, json};
 
 use super::certificate::days_left;
+use super::webhook;
 use crate::commands::diagnosis::{consequence, likely_cause};
 use crate::output::{self, printable};
 use crate::settings::ConfigFile;
 use crate::{logging, running};
 
-/// Send a test mail over each relay and show how far it comes.
+/// Send a test mail over each relay, or to the webhook, and show how far it comes.
 ///
 /// The mail is composed, signed and sent as all mails of this configuration are, past the queue and without a link. Every
 /// step is shown as it is taken, with what the relay said. Where one fails, it says what that usually comes from and what to
-/// do. The exit code is 1 where any relay has not accepted it.
+/// do. The exit code is 1 where any relay has not accepted it. A webhook is posted a mail of type mail.test, signed like
+/// all others.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  regain mail test you@example.org\n  regain mail test you@example.org --relay 2 --json"
@@ -40,7 +43,8 @@ pub(crate) struct Test {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     relay: Option<u16>,
     /// JSON: accepted, and relays: [{number, relay, accepted, reply, steps: [{step, text}], failed: {phase, error, code,
-    /// reply, advice, consequence} or null}]
+    /// reply, advice, consequence} or null}], or webhook: {webhook, accepted, reply, failed: {error, reply, consequence} or
+    /// null}
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -57,9 +61,15 @@ impl Test {
     pub(super) fn run(&self) -> Result<ExitCode> {
         logging::start()?;
         let config = self.config.load()?;
-        let relays = self.relays(&config)?;
         let to = self.recipient()?;
         let now = SystemClock::start().now();
+        if let Some(webhook) = config.email().and_then(|email| email.webhook.as_ref()) {
+            if self.relay.is_some() {
+                bail!("mails leave by a webhook, and --relay chooses among relays: leave it out");
+            }
+            return webhook::run(&config, webhook, &to, now, self.json);
+        }
+        let relays = self.relays(&config)?;
         let mut outcomes = Vec::new();
         for (number, settings) in relays {
             // One letter, one Message-ID: over several relays the same mail arrives several times, and each is to be seen.
@@ -70,6 +80,8 @@ impl Test {
         let accepted = outcomes.iter().all(|outcome| outcome["accepted"] == true);
         if self.json {
             output::say(&output::pretty(&json!({ "accepted": accepted, "relays": outcomes }))?)?;
+        } else {
+            output::say(&verdict(&outcomes, &config))?;
         }
         Ok(if accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -91,16 +103,30 @@ impl Test {
         let wanted = self.relay.map(usize::from);
         let chosen: Vec<_> =
             all.into_iter().filter(|(n, _)| wanted.is_none_or(|wanted| wanted == *n)).collect();
-        if count == 0 {
-            bail!(
-                "mails leave by a webhook, not by a relay: what its receiver does with one is in its own log"
-            );
-        }
         if chosen.is_empty() {
             bail!("connectionString has no relay {}: --relay takes 1 to {count}", wanted.unwrap_or_default());
         }
         Ok(chosen)
     }
+}
+
+/// What came of all of it, in one line.
+fn verdict(outcomes: &[Value], config: &Config) -> String {
+    let numbers = |accepted: bool| {
+        let of = outcomes.iter().filter(|outcome| outcome["accepted"] == accepted);
+        let numbers: Vec<String> = of.map(|outcome| outcome["number"].to_string()).collect();
+        (!numbers.is_empty()).then(|| format!("accepted by relay {}", numbers.join(" and ")))
+    };
+    let signers = config.email().map(|email| email.signers()).unwrap_or_default();
+    let names: Vec<String> =
+        signers.iter().map(|signer| format!("{} ({})", signer.domain(), signer.selector())).collect();
+    let signed = if names.is_empty() {
+        "not signed here (emailHandlerConfig.dkim)".to_owned()
+    } else {
+        format!("signed for {}", names.join(" and "))
+    };
+    let told = [numbers(true), numbers(false).map(|refused| format!("not {refused}")), Some(signed)];
+    told.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// One relay's trial, and how it is told.
@@ -149,7 +175,7 @@ impl Told<'_> {
             self.say(&format!("  {:<9} {}", "it said", printable(reply)));
         }
         self.say(&format!("  {:<9} {}", "so", printable(&advice)));
-        let consequence = consequence(error);
+        let consequence = consequence(fault(error.phase(), error.cause()), "this relay");
         self.say(&format!("  {:<9} would {consequence}", "Regain"));
         json!({
             "phase": phase_word(error.phase()),
@@ -214,7 +240,10 @@ impl Seen {
                 None
             }
             Step::Replied { phase: Phase::Ehlo, lines, .. } => {
-                Some((phase_word(Phase::Ehlo), lines.get(1..).unwrap_or_default().join(", ")))
+                let offers: Vec<&str> =
+                    lines.iter().skip(1).map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
+                let told = if offers.is_empty() { "no extensions".to_owned() } else { offers.join(", ") };
+                Some((phase_word(Phase::Ehlo), told))
             }
             Step::Replied { phase, code, lines } => {
                 Some((phase_word(*phase), format!("{code} {}", lines.join(" ")).trim_end().to_owned()))

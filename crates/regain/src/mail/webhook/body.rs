@@ -49,7 +49,14 @@ pub(super) enum BodyError {
 }
 
 /// The body for a parcel; equal parcels give equal bytes.
-pub(super) fn of(parcel: &Parcel, wording: &Wording, sender: Option<&Sender>) -> Result<Vec<u8>, BodyError> {
+///
+/// `kind` is its type: [`kind`] of the purpose, but for a test mail.
+pub(super) fn of(
+    parcel: &Parcel,
+    kind: &'static str,
+    wording: &Wording,
+    sender: Option<&Sender>,
+) -> Result<Vec<u8>, BodyError> {
     let Texts { subject, text, html } = wording.texts(parcel)?;
     let posted = jiff::Timestamp::from_millisecond(parcel.posted.as_millis()).map_err(|_| BodyError::Time)?;
     let token = parcel.token.as_ref().map(|token| token.expose());
@@ -57,7 +64,7 @@ pub(super) fn of(parcel: &Parcel, wording: &Wording, sender: Option<&Sender>) ->
         .filter(|base| !base.is_empty())
         .and_then(|base| link(base, parcel.purpose, parcel.token.as_ref()));
     let body = Body {
-        kind: kind(parcel.purpose),
+        kind,
         timestamp: posted.to_string(),
         data: Data {
             id: parcel.letter.to_string(),
@@ -79,8 +86,11 @@ pub(super) fn of(parcel: &Parcel, wording: &Wording, sender: Option<&Sender>) ->
     serde_json::to_vec(&body).map_err(|_| BodyError::Json)
 }
 
+/// The type of a mail that an operator sends to try the webhook.
+pub(super) const TEST: &str = "mail.test";
+
 /// Never changes: receivers tell mails apart by it.
-fn kind(purpose: Purpose) -> &'static str {
+pub(super) fn kind(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Reset => "mail.reset",
         Purpose::Confirm => "mail.confirm",

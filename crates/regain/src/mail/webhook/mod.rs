@@ -99,17 +99,22 @@ impl WebhookMailer {
     fn keep_quiet(&self, until: Option<Timestamp>) {
         *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
-}
 
-#[async_trait]
-impl Mailer for WebhookMailer {
-    async fn deliver(&self, parcel: Parcel) -> Result<Receipt, DeliveryError> {
+    /// Posts a mail of type `mail.test`, signed like all others, with the texts that a notice of a changed password has.
+    ///
+    /// # Errors
+    /// As [`Mailer::deliver`].
+    pub async fn deliver_test(&self, parcel: Parcel) -> Result<Receipt, DeliveryError> {
+        self.post(parcel, body::TEST).await
+    }
+
+    async fn post(&self, parcel: Parcel, kind: &'static str) -> Result<Receipt, DeliveryError> {
         let now = self.clock.now();
         if let Some(until) = self.quiet(now) {
             let reason = format!("webhook: it wants to be left alone for {:?} more", until.since(now));
             return Err(DeliveryError::Relay { reason, permanent: false });
         }
-        let body = body::of(&parcel, &self.wording, self.sender.as_ref())
+        let body = body::of(&parcel, kind, &self.wording, self.sender.as_ref())
             .map_err(|error| DeliveryError::Never { reason: error.to_string(), reply: None })?;
         let headers = self.headers(&parcel.letter.to_string(), &body, now);
         let scrubber = Scrubber::of(&parcel);
@@ -135,6 +140,14 @@ impl Mailer for WebhookMailer {
                 Err(DeliveryError::Never { reason: answer.reason(), reply: Some(answer.words(&scrubber)) })
             }
         }
+    }
+}
+
+#[async_trait]
+impl Mailer for WebhookMailer {
+    async fn deliver(&self, parcel: Parcel) -> Result<Receipt, DeliveryError> {
+        let kind = body::kind(parcel.purpose);
+        self.post(parcel, kind).await
     }
 }
 
