@@ -9,6 +9,9 @@ use crate::relay_code::RelayCode;
 /// So many dead letters, those that died last, are looked at for what their relays said.
 pub const DEAD_LOOKED_AT: usize = 10_000;
 
+/// So many of the oldest open letters are looked at for those that relays alone have held up.
+pub const OLDEST_LOOKED_AT: usize = 100;
+
 /// "Just sent" is within this time.
 pub const LAST_HOUR: Duration = Duration::from_secs(3600);
 /// "Sent of late" is within this time.
@@ -56,7 +59,9 @@ pub struct OutboxGauges {
     pub due: u64,
     /// Of these, those that wait for another attempt.
     pub put_off: u64,
-    /// When the first of them is or was due.
+    /// Since when the first of them could go: since it was posted, where nothing but relays has held it up, also while it
+    /// is tried again; else since it is due, which may be to come. Of letters that relays have held up the 100 oldest
+    /// open ones are looked at.
     pub first_due: Option<Timestamp>,
     /// Letters being delivered.
     pub claimed: u64,

@@ -69,7 +69,7 @@ impl Told {
         out.gauge("regain_outbox_put_off", "Letters that wait for another attempt.").is(self.gauges.put_off);
         out.gauge(
             "regain_outbox_late_seconds",
-            "How long the first letter that could go has waited since then.",
+            "How long the first letter that could go has waited, attempts at relays at fault included.",
         )
         .is(age(self.gauges.first_due));
         out.gauge("regain_outbox_claimed", "Letters being delivered.").is(self.gauges.claimed);

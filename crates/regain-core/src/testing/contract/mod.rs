@@ -91,6 +91,7 @@ macro_rules! store_contract {
             operator: letters_are_listed_newest_first_and_by_page,
             operator: letters_are_found_by_name_time_and_code,
             operator: the_stats_count_by_purpose_state_and_code,
+            operator: a_letter_that_only_relays_hold_up_is_late_since_it_was_posted,
             operator: a_waiting_letter_is_hastened_and_a_closed_one_replaced,
             operator: only_a_waiting_letter_is_dropped,
             operator: the_status_counts_what_is_open_and_dead,

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::letter::{LetterId, LetterState, Purpose};
+use crate::outbox::budget::MailBudget;
 use crate::outbox::stats::{LetterCount, OutboxGauges, OutboxStats};
 use crate::relay_code::RelayCode;
 use crate::rng::OsRng;
-use crate::store::{LetterFilter, OutboxStatus, Outcome, Retention, Retried, Store, TokenStanding};
+use crate::store::{
+    ClaimOrder, LetterFilter, OutboxStatus, Outcome, Retention, Retried, Store, TokenStanding,
+};
 use crate::testing::contract::fixture::{ANN, DAY, Fixture, HOUR, MINUTE, later, parse, sent};
 
 const EVERYTHING: LetterFilter = LetterFilter {
@@ -175,6 +178,36 @@ pub async fn the_stats_count_by_purpose_state_and_code(store: Arc<dyn Store>) {
     assert_eq!((expected.open(), expected.in_state(LetterState::Dead)), (3, 3));
     assert!(f.settle(&held, sent()).await);
     assert_eq!(stats().await.sent_last_hour, 2);
+}
+
+pub async fn a_letter_that_only_relays_hold_up_is_late_since_it_was_posted(store: Arc<dyn Store>) {
+    let f = Fixture::new(store);
+    f.account(ANN).await;
+    let late_since = || async { f.store.outbox_gauges(f.now()).await.expect("a step").first_due };
+    let given_back = || Outcome::Released { error: Some("connect: refused".to_owned()) };
+    f.post(Purpose::Reset, ANN).await;
+    let posted = f.now();
+    let claimed = f.claim_one().await;
+    assert_eq!(late_since().await, None, "it is on its way");
+    f.clock.advance(MINUTE);
+    assert!(f.settle(&claimed, given_back()).await);
+    f.clock.advance(MINUTE);
+    assert_eq!(late_since().await, Some(posted));
+    let claimed = f.claim_one().await;
+    assert_eq!(late_since().await, Some(posted), "also while it is tried again");
+    let due = f.now() + MINUTE;
+    assert!(f.settle(&claimed, later(due)).await);
+    assert_eq!(late_since().await, Some(due), "its recipient's server puts it off");
+    f.clock.advance(MINUTE * 2);
+    let claimed = f.claim_by(ClaimOrder { budget: Some(MailBudget { per_hour: 1 }), ..f.order() }).await;
+    assert!(f.settle(&claimed.letters[0], sent()).await);
+
+    f.post(Purpose::Confirm, ANN).await;
+    let asked = f.now();
+    let held = f.claim_by(ClaimOrder { budget: Some(MailBudget { per_hour: 1 }), ..f.order() }).await;
+    assert!(held.letters.is_empty(), "the budget holds it");
+    f.clock.advance(MINUTE * 30);
+    assert!(late_since().await.is_some_and(|since| since > asked), "since it is due");
 }
 
 pub async fn a_waiting_letter_is_hastened_and_a_closed_one_replaced(store: Arc<dyn Store>) {

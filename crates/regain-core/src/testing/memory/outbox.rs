@@ -299,12 +299,18 @@ impl State {
     pub(super) fn outbox_gauges(&self, now: Timestamp) -> OutboxGauges {
         let stats = self.outbox_stats(now);
         let waits = |l: &&Letter| l.state == LetterState::Waiting;
+        let is_held_up_by_relays = |l: &&Letter| {
+            let is_on_its_way = l.state == LetterState::Claimed && l.last_error.is_none();
+            let by_budget = l.last_error.as_deref() == Some(budget::REASON);
+            l.attempts == 0 && l.crashes == 0 && l.due <= now && !by_budget && !is_on_its_way
+        };
+        let held_up = self.open().filter(is_held_up_by_relays).map(|l| l.posted).min();
         let of = |purpose| self.open().filter(|l| waits(l) && l.purpose == purpose).count() as u64;
         OutboxGauges {
             waiting: Purpose::ALL.map(of),
             due: stats.due,
             put_off: stats.put_off,
-            first_due: self.open().filter(waits).map(|l| l.due).min(),
+            first_due: self.open().filter(waits).map(|l| l.due).chain(held_up).min(),
             claimed: stats.in_state(LetterState::Claimed),
             sent_last_hour: stats.sent_last_hour,
         }
