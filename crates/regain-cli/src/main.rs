@@ -38,6 +38,10 @@ fn main() -> ExitCode {
         // Whoever reads our output has seen enough (`regain outbox list | head`).
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            // A command that takes arguments only in some combinations.
+            if let Some(usage) = error.downcast_ref::<clap::Error>() {
+                usage.exit();
+            }
             output::complain(&told(&error));
             ExitCode::FAILURE
         }

@@ -581,6 +581,8 @@ pub enum Retried {
     Hastened,
     /// It was closed; the replacement was posted.
     Replaced,
+    /// It was closed, and this letter takes its place already. Nothing was posted.
+    AlreadyReplaced(LetterId),
     /// A courier has it at this moment.
     BeingDelivered,
     /// There is no such letter.

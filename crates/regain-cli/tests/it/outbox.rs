@@ -64,6 +64,8 @@ async fn a_dead_letter_is_shown_and_sent_again() {
     relay.wait_for_messages(1).await;
     let sent = letter(&place, "sent");
     assert_eq!(sent["replaces"], dead["id"]);
+    let told = place.run(&["outbox", "retry", id(&dead)]).wrong();
+    assert!(told.contains(&format!("already replaced by {}, which is sent", id(&sent))), "{told}");
     assert_eq!(letters(&place, &["--before", id(&sent)]), [dead]);
     assert_eq!(letters(&place, &["--purpose", "reset"]), Vec::<Value>::new());
     assert_eq!(letters(&place, &["--limit", "1"]).len(), 1);
@@ -194,7 +196,14 @@ async fn letters_are_found_counted_and_sent_again_together_and_nobody_twice() {
         let told = place.run(&[&["outbox"][..], wrong, &["--yes"]].concat()).wrong();
         assert!(told.contains("several letters at once must be"), "{told}");
     }
-    assert_eq!(place.run(&["outbox", "retry"]).code, Some(2));
+    for wrong in [&["outbox", "retry"][..], &["outbox", "drop", "--name", "a@mail.test"]] {
+        let ran = place.run(wrong);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(
+            ran.stderr.starts_with("error: name one letter by its id, or several by --state STATE"),
+            "{ran:?}"
+        );
+    }
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
+use clap::error::ErrorKind;
 use futures_util::future::join_all;
 use regain::Config;
+use regain_core::outbox::budget;
 use regain_core::store::{LetterFilter, Retried};
 use regain_core::{Clock, Letter, LetterId, LetterState, OsRng, Store, SystemClock};
 
@@ -48,8 +50,7 @@ pub(crate) struct Drop {
 #[derive(Args)]
 struct Which {
     /// The letter
-    #[arg(value_parser = letter_id, required_unless_present = "state",
-          conflicts_with_all = ["state", "purpose", "since", "until", "code", "name", "account"])]
+    #[arg(value_parser = letter_id, conflicts_with_all = ["state", "purpose", "since", "until", "code", "name", "account"])]
     id: Option<LetterId>,
     #[command(flatten)]
     search: Search,
@@ -62,6 +63,7 @@ struct Which {
 
 impl Retry {
     pub(super) fn run(&self) -> Result<String> {
+        self.which.are_named()?;
         let config = self.which.config.load()?;
         on_store_as_it_is(&config, async |store| match self.which.id {
             Some(id) => retry_one(store, id, &config).await,
@@ -77,6 +79,7 @@ impl Retry {
 
 impl Drop {
     pub(super) fn run(&self) -> Result<String> {
+        self.which.are_named()?;
         on_store_as_it_is(&self.which.config.load()?, async |store| match self.which.id {
             Some(id) => drop_one(store, id).await,
             None => {
@@ -96,6 +99,8 @@ impl Drop {
 enum Changed {
     Replaced,
     Hastened,
+    HeldByBudget,
+    AlreadyReplaced,
     Dropped,
     /// A newer letter of the same purpose and name makes it needless.
     Outdated,
@@ -105,9 +110,14 @@ enum Changed {
 }
 
 impl Changed {
-    const ALL: [(Self, &'static str); 6] = [
+    const ALL: [(Self, &'static str); 8] = [
         (Self::Replaced, "replaced by a new letter"),
         (Self::Hastened, "tried now"),
+        (
+            Self::HeldByBudget,
+            "tried now, but held by the mail budget (limits.mailPerHour) as long as that is spent",
+        ),
+        (Self::AlreadyReplaced, "left alone: replaced before"),
         (Self::Dropped, "dropped"),
         (Self::Outdated, "left alone: a newer letter of the same purpose and name is there"),
         (Self::BeingDelivered, "left alone: being delivered at this moment"),
@@ -116,6 +126,16 @@ impl Changed {
 }
 
 impl Which {
+    fn are_named(&self) -> Result<(), clap::Error> {
+        if self.id.is_some() || self.search.state.is_some() {
+            return Ok(());
+        }
+        Err(clap::Error::raw(
+            ErrorKind::MissingRequiredArgument,
+            "name one letter by its id, or several by --state STATE and other filters; see --help\n",
+        ))
+    }
+
     fn must_be(&self, states: &[LetterState]) -> Result<()> {
         match self.search.state {
             Some(state) if !states.contains(&state) => {
@@ -178,10 +198,17 @@ async fn retry(store: &dyn Store, letter: &Letter, config: &Config) -> Result<Ch
     let (retried, _) = post_again(store, letter, config).await?;
     Ok(match retried {
         Retried::Replaced => Changed::Replaced,
+        Retried::Hastened if is_held_by_budget(letter, config) => Changed::HeldByBudget,
         Retried::Hastened => Changed::Hastened,
+        Retried::AlreadyReplaced(_) => Changed::AlreadyReplaced,
         Retried::BeingDelivered => Changed::BeingDelivered,
         Retried::Unknown => Changed::OtherState,
     })
+}
+
+/// Whether it is the mail budget that the letter waits for. Being due, it is held again as long as the budget is spent.
+fn is_held_by_budget(letter: &Letter, config: &Config) -> bool {
+    config.limits.mail_per_hour.is_some() && letter.last_error.as_deref() == Some(budget::REASON)
 }
 
 /// Answers with the id of the letter that takes its place, if it is replaced.
@@ -195,7 +222,15 @@ async fn post_again(store: &dyn Store, letter: &Letter, config: &Config) -> Resu
 async fn retry_one(store: &dyn Store, id: LetterId, config: &Config) -> Result<String> {
     let Some(letter) = store.letter(id).await? else { bail!("there is no letter {id}") };
     match post_again(store, &letter, config).await? {
+        (Retried::Hastened, _) if is_held_by_budget(&letter, config) => Ok(format!(
+            "letter {id} is tried now, but it waits for the mail budget (limits.mailPerHour) as long as that is spent; \
+             `regain outbox stats` shows it"
+        )),
         (Retried::Hastened, _) => Ok(format!("letter {id} is tried now")),
+        (Retried::AlreadyReplaced(by), _) => {
+            let state = store.letter(by).await?.map(|by| format!(", which is {}", by.state));
+            bail!("letter {id} is already replaced by {by}{}: nothing was posted", state.unwrap_or_default())
+        }
         (Retried::Replaced, replacement) => {
             Ok(format!("letter {replacement} was posted in place of {id}, which is {}", letter.state))
         }

@@ -227,8 +227,11 @@ pub async fn a_waiting_letter_is_hastened_and_a_closed_one_replaced(store: Arc<d
     assert_eq!(retry(&f, id, replacement).await, Retried::Replaced);
     let fresh = f.claim_one().await.letter;
     assert_eq!((fresh.id, fresh.replaces, fresh.attempts), (replacement, Some(id), 0));
+    assert_eq!(retry(&f, id, new()).await, Retried::AlreadyReplaced(replacement));
     assert_eq!(fresh.deadline, f.now() + HOUR);
     assert_eq!(f.reload(id).await.state, LetterState::Dead, "the old one stays as it was");
+    f.clock.advance(HOUR);
+    assert_eq!(retry(&f, id, new()).await, Retried::AlreadyReplaced(replacement), "whatever became of it");
     assert_eq!(retry(&f, new(), new()).await, Retried::Unknown);
 }
 

@@ -380,6 +380,7 @@ impl State {
         lifetime: Duration,
         now: Timestamp,
     ) -> Retried {
+        let by = self.letters.iter().find(|r| r.letter.replaces == Some(id)).map(|r| r.letter.id);
         let Some(row) = self.letters.iter_mut().find(|r| r.letter.id == id) else { return Retried::Unknown };
         match row.letter.state {
             LetterState::Claimed => Retried::BeingDelivered,
@@ -387,6 +388,7 @@ impl State {
                 row.letter.due = now;
                 Retried::Hastened
             }
+            _ if let Some(by) = by => Retried::AlreadyReplaced(by),
             _ => {
                 let old = row.letter.clone();
                 self.insert_letter(replacement(&old, new, now + lifetime, now), None, Some(old.id));

@@ -28,6 +28,9 @@ pub(crate) fn retry(
             Ok(Retried::Hastened)
         }
         Some(_) => {
+            if let Some(by) = replaced_by(c, id)? {
+                return Ok(Retried::AlreadyReplaced(by));
+            }
             // The account is looked up anew: it may have come, or gone, since.
             insert_replacement(c, id, replacement, None, Some(deadline), now)?;
             audit_letter(c, id, "letter_replaced", now)?;
@@ -35,6 +38,22 @@ pub(crate) fn retry(
         }
     }
 }
+
+/// The letter that was posted in place of another. It is for the same name and purpose, by which it is found.
+fn replaced_by(c: &Connection, id: &LetterId) -> rusqlite::Result<Option<LetterId>> {
+    c.prepare_cached(REPLACED_BY)?
+        .query_row([id.as_bytes()], |row| row.get::<_, [u8; 16]>(0).map(LetterId::from_bytes))
+        .optional()
+}
+
+const REPLACED_BY: &str = "SELECT l.id FROM letters old JOIN letters l INDEXED BY letters_open
+        ON l.purpose = old.purpose AND l.name_key = old.name_key AND l.ended IS NULL
+     WHERE old.id = ?1 AND l.replaces = ?1
+     UNION ALL
+     SELECT l.id FROM letters old JOIN letters l INDEXED BY letters_closed
+        ON l.purpose = old.purpose AND l.name_key = old.name_key AND l.ended IS NOT NULL
+     WHERE old.id = ?1 AND l.replaces = ?1
+     LIMIT 1";
 
 /// Closes a waiting letter.
 pub(crate) fn drop_letter(c: &Connection, id: &LetterId, now: Timestamp) -> rusqlite::Result<bool> {
@@ -96,4 +115,16 @@ pub(crate) fn purge(
         removed += c.prepare_cached(sql)?.execute((until.as_millis(), count(limit)))?;
     }
     Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::steps::plan_of;
+
+    #[test]
+    fn a_replacement_is_found_among_the_letters_of_its_name() {
+        let plan = plan_of(REPLACED_BY);
+        assert!(plan.iter().all(|line| !line.starts_with("SCAN")), "{plan:#?}");
+    }
 }
