@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
+use regain_core::outbox::budget::MailBudget;
 use regain_core::outbox::stats::{DEAD_LOOKED_AT, OutboxStats};
 use regain_core::{Clock, LetterState, Purpose, Store, SystemClock, Timestamp};
 use serde_json::{Map, Value, json};
@@ -38,6 +39,22 @@ impl Stats {
                 for_people(&stats, budget, now)
             })
         })
+    }
+}
+
+/// How much of the budget is used, and of what is left, how much others than resets cannot have.
+fn budget_words(used: u64, budget: u32) -> String {
+    let all = u64::from(budget);
+    let kept = all - MailBudget { per_hour: budget }.limit(Purpose::Confirm);
+    let told = format!("{} of {}", grouped(used), grouped(all));
+    if used >= all {
+        format!("{told}: spent, so mails wait")
+    } else if used + kept >= all && kept > 0 {
+        format!("{told} ({} for resets alone, so others wait)", grouped(kept))
+    } else if kept > 0 {
+        format!("{told} ({} for resets alone)", grouped(kept))
+    } else {
+        told
     }
 }
 
@@ -96,8 +113,7 @@ fn for_people(stats: &OutboxStats, budget: Option<u32>, now: Timestamp) -> Strin
         ["sent in the last day".to_owned(), grouped(stats.sent_last_day)],
     ];
     if let Some(budget) = budget {
-        let used = format!("{} of {}", grouped(used(stats)), grouped(u64::from(budget)));
-        facts.push(["mail budget of this hour".to_owned(), used]);
+        facts.push(["mail budget of this hour".to_owned(), budget_words(used(stats), budget)]);
     }
     let dead = stats.in_state(LetterState::Dead);
     for (code, count) in &stats.dead_by_code {
@@ -112,4 +128,18 @@ fn for_people(stats: &OutboxStats, budget: Option<u32>, now: Timestamp) -> Strin
         String::new()
     };
     format!("{states}\n\n{facts}{looked_at}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_says_what_is_kept_for_resets() {
+        assert_eq!(budget_words(1, 8), "1 of 8 (2 for resets alone)");
+        assert_eq!(budget_words(6, 8), "6 of 8 (2 for resets alone, so others wait)");
+        assert_eq!(budget_words(8, 8), "8 of 8: spent, so mails wait");
+        assert_eq!(budget_words(1, 3), "1 of 3");
+        assert_eq!(budget_words(3, 3), "3 of 3: spent, so mails wait");
+    }
 }

@@ -114,6 +114,11 @@ impl<'a> Found<'a> {
 
     /// A whole number within bounds.
     pub(in super::super) fn integer<N: Number>(&self, range: RangeInclusive<N>) -> Option<N> {
+        self.integer_or(range, "")
+    }
+
+    /// As [`Found::integer`]; `else_what` is what else may stand there.
+    fn integer_or<N: Number>(&self, range: RangeInclusive<N>, else_what: &str) -> Option<N> {
         let number = match self.scalar(Style::Plain)? {
             Scalar::Integer(number) => N::try_from(number).ok(),
             Scalar::Spelled(text) => text.parse().ok(),
@@ -121,7 +126,7 @@ impl<'a> Found<'a> {
         };
         let within = number.filter(|number| range.contains(number));
         if within.is_none() {
-            self.mistake(format!("must be {}", expected_number(&range)));
+            self.mistake(format!("must be {}{else_what}", expected_number(&range)));
         }
         within
     }
@@ -136,7 +141,7 @@ impl<'a> Found<'a> {
             Scalar::Bool(truth) => Some(usual.filter(|_| truth)),
             Scalar::Spelled(text) if text == "true" => Some(usual),
             Scalar::Spelled(text) if text == "false" => Some(None),
-            Scalar::Integer(_) | Scalar::Spelled(_) => self.integer(range).map(Some),
+            Scalar::Integer(_) | Scalar::Spelled(_) => self.integer_or(range, ", or false").map(Some),
             other => self.wrong_truth(&format!("{}, or false", expected_number(&range)), &other),
         }
     }
