@@ -7,6 +7,7 @@ use regain::Config;
 use regain::app::post_test_mail;
 use regain::mail::WebhookSettings;
 use regain::mail::smtp::Fault;
+use regain_core::mailer::LaterKind;
 use regain_core::{Address, DeliveryError, LetterId, OsRng, Timestamp};
 use serde_json::json;
 
@@ -71,6 +72,7 @@ fn secrets(count: usize) -> String {
 /// What went wrong, what the receiver said, and whose fault the courier takes it for.
 fn parts(error: DeliveryError) -> (String, Option<String>, Fault) {
     match error {
+        DeliveryError::NotBegun => (error.to_string(), None, Fault::Later(LaterKind::Other)),
         DeliveryError::Relay { reason, permanent } => (reason, None, Fault::Relay { permanent }),
         DeliveryError::Later { reason, reply, kind } => (reason, reply, Fault::Later(kind)),
         DeliveryError::Never { reason, reply } => (reason, reply, Fault::Never),

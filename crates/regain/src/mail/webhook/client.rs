@@ -139,7 +139,7 @@ impl Failure {
             Self::Lost(reason) => DeliveryError::Later {
                 reason: format!("webhook: {reason}"),
                 reply: None,
-                kind: LaterKind::Other,
+                kind: LaterKind::Unknown,
             },
         }
     }
