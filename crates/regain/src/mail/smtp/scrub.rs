@@ -27,8 +27,13 @@ impl Scrubber {
         Self { local_part, token: parcel.token.as_ref().map(|token| token.expose()) }
     }
 
-    /// The text with every telling word hidden.
+    /// The text with every telling word hidden, and cut.
     pub(in crate::mail) fn scrub(&self, text: &str) -> String {
+        cut(self.hide(text))
+    }
+
+    /// The text with every telling word hidden, in full length: for who has more to hide before it is cut.
+    pub(in crate::mail) fn hide(&self, text: &str) -> String {
         let words = text.split_whitespace().map(|word| if self.tells(word) { HIDDEN } else { word });
         let mut kept = String::new();
         for word in words {
@@ -37,10 +42,7 @@ impl Scrubber {
             }
             kept.push_str(word);
         }
-        match kept.char_indices().nth(LONGEST) {
-            Some((end, _)) => format!("{}...", &kept[..end]),
-            None => kept,
-        }
+        kept
     }
 
     fn tells(&self, word: &str) -> bool {
@@ -63,6 +65,14 @@ impl Scrubber {
         (0..=token.len().saturating_sub(TELLING))
             .filter_map(|start| token.get(start..start + TELLING))
             .any(|digits| word.contains(digits))
+    }
+}
+
+/// As much of a text as is kept.
+pub(in crate::mail) fn cut(text: String) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
     }
 }
 

@@ -19,7 +19,8 @@ use regain_core::caller::is_invisible;
 use regain_core::mailer::LaterKind;
 use regain_core::outbox::backoff;
 
-use crate::mail::smtp::scrub::Scrubber;
+use super::hide::Hider;
+use crate::mail::smtp::scrub::{Scrubber, cut};
 
 /// An answer, as far as it is of interest.
 pub(super) struct Answer {
@@ -45,6 +46,14 @@ pub(super) enum Verdict {
     Never,
 }
 
+/// What must not be kept of an answer's words.
+pub(super) struct Secrets<'s> {
+    /// Of the parcel.
+    pub(super) parcel: Scrubber,
+    /// Of the webhook.
+    pub(super) webhook: &'s Hider,
+}
+
 pub(super) fn verdict(answer: &Answer) -> Verdict {
     match answer.status.as_u16() {
         200..=299 => Verdict::Accepted,
@@ -59,9 +68,9 @@ pub(super) fn verdict(answer: &Answer) -> Verdict {
 
 impl Answer {
     /// What the operator reads: the code, its name and, scrubbed, what was said.
-    pub(super) fn words(&self, scrubber: &Scrubber) -> String {
+    pub(super) fn words(&self, secrets: &Secrets) -> String {
         let visible: String = self.text.chars().map(|c| if is_invisible(c) { ' ' } else { c }).collect();
-        let text = scrubber.scrub(&visible);
+        let text = cut(secrets.webhook.hide(&secrets.parcel.hide(&visible)));
         if text.is_empty() { self.status_line() } else { format!("{}: {text}", self.status_line()) }
     }
 
@@ -76,8 +85,8 @@ impl Answer {
     }
 
     /// Why it was not accepted, with what was said: all that tells an operator why nobody's mail is taken.
-    pub(super) fn complaint(&self, scrubber: &Scrubber) -> String {
-        let text = self.words(scrubber);
+    pub(super) fn complaint(&self, secrets: &Secrets) -> String {
+        let text = self.words(secrets);
         match text.strip_prefix(&self.status_line()) {
             Some(said) => format!("{}{said}", self.reason()),
             None => self.reason(),

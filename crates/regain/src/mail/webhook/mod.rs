@@ -12,6 +12,8 @@ mod body;
 mod check;
 mod client;
 mod connect;
+mod hide;
+mod plain;
 mod secret;
 mod settings;
 #[cfg(test)]
@@ -26,8 +28,9 @@ use regain_core::outbox::backoff;
 use regain_core::{Clock, Timestamp};
 use regain_smtp::{Sender, TrustRoots};
 
-use self::answer::Verdict;
+use self::answer::{Secrets, Verdict};
 use self::client::Client;
+use self::hide::Hider;
 use super::compose::Wording;
 use super::smtp::scrub::Scrubber;
 
@@ -47,6 +50,7 @@ pub struct WebhookMailer {
     sender: Option<Sender>,
     settings: WebhookSettings,
     client: Client,
+    hider: Hider,
     clock: Arc<dyn Clock>,
     /// Until when the webhook has asked to be left alone.
     quiet_until: Mutex<Option<Timestamp>>,
@@ -66,7 +70,8 @@ impl WebhookMailer {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, RootsError> {
         let client = Client::new(&settings, roots)?;
-        Ok(Self { wording, sender, settings, client, clock, quiet_until: Mutex::default() })
+        let hider = Hider::of(&settings);
+        Ok(Self { wording, sender, settings, client, hider, clock, quiet_until: Mutex::default() })
     }
 
     /// The headers that make a request a webhook's. The time is that of the attempt, since receivers refuse old ones.
@@ -117,27 +122,27 @@ impl WebhookMailer {
         let body = body::of(&parcel, kind, &self.wording, self.sender.as_ref())
             .map_err(|error| DeliveryError::Never { reason: error.to_string(), reply: None })?;
         let headers = self.headers(&parcel.letter.to_string(), &body, now);
-        let scrubber = Scrubber::of(&parcel);
+        let secrets = Secrets { parcel: Scrubber::of(&parcel), webhook: &self.hider };
         let answer = self.client.post(headers, body).await.map_err(client::Failure::into_delivery_error)?;
         match answer::verdict(&answer) {
             Verdict::Accepted => {
                 self.keep_quiet(None);
-                Ok(Receipt { reply: answer.words(&scrubber) })
+                Ok(Receipt { reply: answer.words(&secrets) })
             }
             Verdict::Rest => {
                 self.keep_quiet(answer.retry_after(self.clock.now()));
-                Err(DeliveryError::Relay { reason: answer.complaint(&scrubber), permanent: false })
+                Err(DeliveryError::Relay { reason: answer.complaint(&secrets), permanent: false })
             }
             Verdict::Misconfigured => {
-                Err(DeliveryError::Relay { reason: answer.complaint(&scrubber), permanent: true })
+                Err(DeliveryError::Relay { reason: answer.complaint(&secrets), permanent: true })
             }
             Verdict::Later(kind) => Err(DeliveryError::Later {
                 reason: answer.reason(),
-                reply: Some(answer.words(&scrubber)),
+                reply: Some(answer.words(&secrets)),
                 kind,
             }),
             Verdict::Never => {
-                Err(DeliveryError::Never { reason: answer.reason(), reply: Some(answer.words(&scrubber)) })
+                Err(DeliveryError::Never { reason: answer.reason(), reply: Some(answer.words(&secrets)) })
             }
         }
     }

@@ -3,7 +3,7 @@
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::alphabet;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
@@ -42,6 +42,15 @@ impl SigningSecret {
         let encoded = text.strip_prefix(PREFIX).ok_or(SecretError::Form)?;
         let bytes = Zeroizing::new(LENIENT.decode(encoded).map_err(|_| SecretError::Form)?);
         if LENGTHS.contains(&bytes.len()) { Ok(Self(bytes)) } else { Err(SecretError::Length) }
+    }
+
+    /// The ways in which somebody may write it, without the prefix.
+    pub(super) fn forms(&self) -> [Zeroizing<Vec<u8>>; 4] {
+        let base64 = STANDARD_NO_PAD.encode(&*self.0).into_bytes();
+        let url_safe = URL_SAFE_NO_PAD.encode(&*self.0).into_bytes();
+        let hex = self.0.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect();
+        let prefixed = [PREFIX.as_bytes(), &base64].concat();
+        [prefixed, url_safe, hex, self.0.to_vec()].map(Zeroizing::new)
     }
 
     /// One signature for the header: `v1,` and base64 of HMAC-SHA-256 over id, time in seconds and body.

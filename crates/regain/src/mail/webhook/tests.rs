@@ -404,6 +404,26 @@ async fn no_error_names_the_address_the_token_or_the_key() {
 }
 
 #[tokio::test]
+async fn no_error_names_the_path_the_query_or_a_header() {
+    let said =
+        r#"{"message":"Route POST:\/hooks\/T0K3NPATH?key=qsecret not found","login":"Bearer hunter2header"}"#;
+    for status in ["200", "302", "400", "404", "422", "429", "500", "503"] {
+        let server =
+            Server::start(Behaviour::Answer(answer(status, "content-type: application/json\r\n", said)))
+                .await;
+        let settings = settings(&format!("http://127.0.0.1:{}/hooks/T0K3NPATH?key=qsecret", server.port));
+        let settings = settings.with_header("Authorization", "Bearer hunter2header").unwrap();
+        let shown = match mailer_of(settings, Arc::default()).deliver(parcel()).await {
+            Ok(receipt) => receipt.reply,
+            Err(DeliveryError::Relay { reason, .. }) => reason,
+            Err(DeliveryError::Later { reply, .. } | DeliveryError::Never { reply, .. }) => reply.unwrap(),
+        };
+        let kept = r#": {"message":"Route POST:[hidden] not found","login":"[hidden]"}"#;
+        assert!(shown.ends_with(kept), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn no_more_connections_are_open_than_allowed() {
     let server = Server::start(Behaviour::Answer(answer("200 OK", "", ""))).await;
     let mailer = Arc::new(mailer_of(settings(&server.url()).with_max_connections(2), Arc::default()));
