@@ -97,6 +97,10 @@ pub enum Cause {
     /// Too many messages wait for a connection already; this one was not taken.
     #[error("too many messages wait for this relay")]
     QueueFull,
+    /// The time of [`Pool::send_within`](crate::Pool::send_within) passed before the dialogue began; the message was taken
+    /// back, and the relay has nothing of it.
+    #[error("all connections were busy, or the rate was spent")]
+    NotBegun,
 }
 
 /// A delivery that failed. Its text is safe to log: it names no address and no secret.
@@ -135,7 +139,7 @@ impl SendError {
         match (&self.cause, self.phase) {
             (Cause::TimedOut, _) => "ETIMEDOUT",
             // nodemailer's queue has no end; this name says that the relay was not reached.
-            (Cause::Closed | Cause::PoolClosed | Cause::QueueFull, _) => "ECONNECTION",
+            (Cause::Closed | Cause::PoolClosed | Cause::QueueFull | Cause::NotBegun, _) => "ECONNECTION",
             (Cause::InvalidEnvelope(_), _) => "EENVELOPE",
             (Cause::Unsupported("SMTPUTF8"), _) => "EENVELOPE",
             (Cause::Unsupported(_) | Cause::TooLarge { .. }, _) => "EMESSAGE",

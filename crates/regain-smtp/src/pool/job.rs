@@ -2,7 +2,7 @@
 //! not talk to a relay.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -38,9 +38,7 @@ impl Job {
     pub(super) fn unclaim(&mut self) {
         if let Self::Message(message) = self {
             message.start = None;
-            if let Some(claim) = &message.claim {
-                claim.give();
-            }
+            message.stage.move_to(Stage::QUEUED);
         }
     }
 
@@ -70,23 +68,22 @@ pub(super) struct Message {
     /// Whether the final dot may have left, so that nobody knows what became of the message.
     pub(super) has_left: bool,
     domain: Domain,
-    claim: Option<Claim>,
+    stage: Stage,
     answer: Option<oneshot::Sender<Result<Accepted, SendError>>>,
 }
 
 impl Message {
-    /// A message with the end where its outcome comes out. The claim is there if the message has a deadline.
+    /// A message with the end where its outcome comes out, and what its caller may take it back by.
     pub(super) fn new(
         mail: Mail,
         domain: Domain,
         until: Option<Instant>,
-    ) -> (Self, Option<Claim>, oneshot::Receiver<Result<Accepted, SendError>>) {
+    ) -> (Self, Stage, oneshot::Receiver<Result<Accepted, SendError>>) {
         let (answer, outcome) = oneshot::channel();
-        let claim = until.map(|_| Claim::default());
-        let answer = Some(answer);
+        let (answer, stage) = (Some(answer), Stage::default());
         let message =
-            Self { mail, until, start: None, has_left: false, domain, claim: claim.clone(), answer };
-        (message, claim, outcome)
+            Self { mail, until, start: None, has_left: false, domain, stage: stage.clone(), answer };
+        (message, stage, outcome)
     }
 
     pub(super) fn domain(&self) -> &Domain {
@@ -95,11 +92,25 @@ impl Message {
 
     /// As [`Job::claim`].
     pub(super) fn claim(&self) -> bool {
-        self.claim.as_ref().is_none_or(Claim::take) && !self.is_abandoned()
+        !self.is_abandoned() && self.stage.step(Stage::QUEUED, Stage::AT_WORK)
+    }
+
+    /// Notes that its MAIL leaves now. `false`: it must not, the caller has taken the message back.
+    pub(super) fn begin(&self) -> bool {
+        self.stage.move_to(Stage::BEGUN)
+    }
+
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.stage.is_withdrawn()
+    }
+
+    /// Notes that what was begun has to be begun anew; until then its caller may take it back again.
+    pub(super) fn unbegin(&self) {
+        self.stage.move_to(Stage::AT_WORK);
     }
 
     pub(super) fn is_abandoned(&self) -> bool {
-        self.answer.as_ref().is_none_or(oneshot::Sender::is_closed)
+        self.is_withdrawn() || self.answer.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
     /// Waits until the caller goes away. Safe to drop.
@@ -125,18 +136,41 @@ impl Drop for Message {
     }
 }
 
-/// Who has a message that has a deadline: the queue, or whoever takes this. A caller whose time is up takes it from the
-/// queue so that nobody sends the message any more.
+/// How far a message has come, as its caller may see it: whoever moves it first has it. A caller whose time is up
+/// withdraws the message, and nothing of it leaves any more.
 #[derive(Clone, Default)]
-pub(super) struct Claim(Arc<AtomicBool>);
+pub(super) struct Stage(Arc<AtomicU8>);
 
-impl Claim {
-    /// Whether it was there to be taken.
-    pub(super) fn take(&self) -> bool {
-        !self.0.swap(true, Ordering::AcqRel)
+impl Stage {
+    const QUEUED: u8 = 0;
+    /// A worker has it, and waits for a place in the rate or for its connection.
+    const AT_WORK: u8 = 1;
+    /// Its MAIL may have left.
+    const BEGUN: u8 = 2;
+    const WITHDRAWN: u8 = 3;
+
+    /// Whether it waited in the queue and could be taken back.
+    pub(super) fn withdraw_from_queue(&self) -> bool {
+        self.step(Self::QUEUED, Self::WITHDRAWN)
     }
 
-    fn give(&self) {
-        self.0.store(false, Ordering::Release);
+    /// Whether it was not begun and could be taken back.
+    pub(super) fn withdraw(&self) -> bool {
+        let withdrawn = |stage| (stage < Self::BEGUN).then_some(Self::WITHDRAWN);
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, withdrawn).is_ok()
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        self.0.load(Ordering::Acquire) == Self::WITHDRAWN
+    }
+
+    fn step(&self, from: u8, to: u8) -> bool {
+        self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// `false`: it was withdrawn, and stays so.
+    fn move_to(&self, to: u8) -> bool {
+        let moved = |stage| (stage != Self::WITHDRAWN).then_some(to);
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, moved).is_ok()
     }
 }

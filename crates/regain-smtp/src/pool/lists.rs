@@ -99,7 +99,8 @@ impl Lists {
         let found = found.filter(|_| for_others >= self.finishing)?;
         let job = self.waiting.remove(found)?;
         match job {
-            Job::Message(message) if message.claim() => {
+            // Its MAIL is written at once.
+            Job::Message(message) if message.claim() && message.begin() => {
                 let work = self.guard.take_ahead(message.domain());
                 Some((message, work))
             }

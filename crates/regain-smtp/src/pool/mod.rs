@@ -27,13 +27,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::domain::Domain;
-use self::job::{Claim, Job, Message};
+use self::job::{Job, Message, Stage};
 use self::lists::Lists;
 use self::rate::Rate;
 use crate::session::{Mail, Relay};
 use crate::{Cause, Deadlines, Envelope, Phase, Reply, SendError, Settings, StartError, TrustRoots};
 
-/// How often a caller whose time is up looks whether its message waits in the queue again.
+/// How often a caller whose time is up looks whether its message waits again.
 const SECOND_LOOK: Duration = Duration::from_millis(50);
 
 /// The relay took the message; it is the relay's to deliver now.
@@ -76,14 +76,36 @@ impl Pool {
     /// A caller that goes away before the dialogue begins takes its message with it; later, the dialogue goes
     /// on without it. Must be called within a tokio runtime.
     pub async fn send(&self, envelope: Envelope, message: Arc<[u8]>) -> Result<Accepted, SendError> {
+        self.hand_in(envelope, message, None).await
+    }
+
+    /// As [`Pool::send`], for a message that is of no use if it leaves late: if its dialogue has not begun within
+    /// `begin_within` of this call, it is taken back and fails with [`Cause::NotBegun`], and nothing of it leaves any
+    /// more. It has begun when its MAIL is written: not while it waits in the queue, for a place in the URL's
+    /// `rateLimit`, or for its connection to open and to log in. A connection that fails within that time is reported
+    /// as ever. Once it has begun, the call waits for the outcome, however long that takes; but a message whose
+    /// dialogue broke off and that waits to be begun anew is one that has not begun.
+    pub async fn send_within(
+        &self,
+        envelope: Envelope,
+        message: Arc<[u8]>,
+        begin_within: Duration,
+    ) -> Result<Accepted, SendError> {
+        // More time than there is: as long as it takes.
+        self.hand_in(envelope, message, Instant::now().checked_add(begin_within)).await
+    }
+
+    async fn hand_in(
+        &self,
+        envelope: Envelope,
+        message: Arc<[u8]>,
+        begin_by: Option<Instant>,
+    ) -> Result<Accepted, SendError> {
         let mail = Mail { paths: envelope.paths()?, message };
         let until = self.shared.relay.deadlines.message.map(|within| Instant::now() + within);
-        let (message, claim, outcome) = Message::new(mail, Domain::of(&envelope.to), until);
+        let (message, stage, outcome) = Message::new(mail, Domain::of(&envelope.to), until);
         self.shared.submit(Job::Message(Box::new(message)))?;
-        match claim.zip(until) {
-            Some((claim, until)) => in_time(outcome, &claim, until).await,
-            None => outcome.await.unwrap_or_else(|_| Err(interrupted())),
-        }
+        in_time(outcome, &stage, begin_by, until).await
     }
 
     /// Opens a connection of its own, logs in and says QUIT: everything short of a mail.
@@ -113,19 +135,29 @@ impl Pool {
     }
 }
 
-/// Waits for the outcome of a message with a deadline. A dialogue keeps to it by itself; in the queue nobody does.
+/// Waits for the outcome of a message. A dialogue keeps to `until` by itself; in the queue nobody does. What is not begun
+/// at `begin_by`, or has to be begun anew later, is taken back.
 async fn in_time(
     mut outcome: oneshot::Receiver<Result<Accepted, SendError>>,
-    claim: &Claim,
-    until: Instant,
+    stage: &Stage,
+    begin_by: Option<Instant>,
+    until: Option<Instant>,
 ) -> Result<Accepted, SendError> {
-    let mut look = until;
+    let Some(mut look) = begin_by.into_iter().chain(until).min() else {
+        return outcome.await.unwrap_or_else(|_| Err(interrupted()));
+    };
     loop {
-        match timeout_at(look, &mut outcome).await {
-            Ok(outcome) => return outcome.unwrap_or_else(|_| Err(interrupted())),
-            Err(_) if claim.take() => return Err(SendError::new(Phase::Connect, Cause::TimedOut)),
-            Err(_) => look = Instant::now() + SECOND_LOOK,
+        if let Ok(outcome) = timeout_at(look, &mut outcome).await {
+            return outcome.unwrap_or_else(|_| Err(interrupted()));
         }
+        let now = Instant::now();
+        if until.is_some_and(|until| until <= now) && stage.withdraw_from_queue() {
+            return Err(SendError::new(Phase::Connect, Cause::TimedOut));
+        }
+        if begin_by.is_some_and(|begin_by| begin_by <= now) && stage.withdraw() {
+            return Err(not_begun());
+        }
+        look = now + SECOND_LOOK;
     }
 }
 
@@ -208,6 +240,11 @@ impl Shared {
 
 fn closed() -> SendError {
     SendError::new(Phase::Connect, Cause::PoolClosed)
+}
+
+/// A message whose caller took it back.
+fn not_begun() -> SendError {
+    SendError::new(Phase::Connect, Cause::NotBegun)
 }
 
 /// A dialogue that was cut with the final dot on its way.

@@ -11,8 +11,8 @@ use super::guard::{End, Work};
 use super::job::{Job, Message};
 use super::lists::Idle;
 use super::rate::Start;
-use super::{Accepted, Shared, closed};
-use crate::session::{Reply, Session};
+use super::{Accepted, Shared, closed, not_begun};
+use crate::session::{Relay, Reply, Session};
 use crate::{Cause, Phase, SendError};
 
 /// Serves `job` and what comes after it, until there is neither work nor a connection.
@@ -92,6 +92,9 @@ impl Worker {
             self.answer(*message, Err(error));
             return None;
         };
+        if let Some(next) = next.as_ref().filter(|_| !along) {
+            next.unbegin();
+        }
         let (outcome, mut next) = match next {
             Some(next) if along => self.verdict_with_patience(&mut session, next).await,
             next => (session.verdict().await, next),
@@ -102,7 +105,10 @@ impl Worker {
         match &mut next {
             Some(_) if announced => return next,
             // The relay may have seen its MAIL.
-            Some(next) if along => next.start = None,
+            Some(next) if along => {
+                next.start = None;
+                next.unbegin();
+            }
             _ => {}
         }
         self.clear_up().await;
@@ -114,6 +120,9 @@ impl Worker {
     async fn permitted(&mut self, message: &mut Message) -> Result<Session, SendError> {
         let shared = Arc::clone(&self.slot.shared);
         loop {
+            if !self.session.as_ref().is_some_and(Session::has_announced) {
+                message.unbegin();
+            }
             if message.start.is_none() {
                 message.start = Some(self.start(message).await?);
             }
@@ -121,7 +130,7 @@ impl Worker {
             let (is_kept, announced) = (kept.is_some(), kept.as_ref().is_some_and(Session::has_announced));
             let mut session = match kept {
                 Some(kept) => kept,
-                None => match Session::open(&shared.relay, message.until).await {
+                None => match open(&shared.relay, message).await {
                     Ok(fresh) => fresh,
                     Err(error) => {
                         message.start.take().into_iter().for_each(Start::unused);
@@ -129,6 +138,11 @@ impl Worker {
                     }
                 },
             };
+            if !message.begin() {
+                message.start.take().into_iter().for_each(Start::unused);
+                self.session = Some(session);
+                return Err(not_begun());
+            }
             session.end_by(message.until);
             self.slot.begin();
             let outcome = match announced {
@@ -404,6 +418,22 @@ impl Drop for Slot {
             drop(orphans);
         }
     }
+}
+
+/// Opens a connection for a message. If its caller takes it back meanwhile, somebody else may have its place in the rate,
+/// and the connection is there for the next one.
+async fn open(relay: &Relay, message: &mut Message) -> Result<Session, SendError> {
+    let opening = Session::open(relay, message.until);
+    tokio::pin!(opening);
+    tokio::select! {
+        biased;
+        opened = &mut opening => return opened,
+        () = message.abandoned() => {}
+    }
+    if message.is_withdrawn() {
+        message.start.take().into_iter().for_each(Start::unused);
+    }
+    opening.await
 }
 
 /// Waits until the connection has been without use for as long as one is kept, or is of no more use: `false`. Without

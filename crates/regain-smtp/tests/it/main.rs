@@ -13,6 +13,7 @@ mod sink;
 mod tls;
 mod trial;
 mod trouble;
+mod within;
 
 use std::sync::Arc;
 use std::time::Duration;
