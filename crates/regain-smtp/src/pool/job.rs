@@ -95,6 +95,11 @@ impl Message {
         !self.is_abandoned() && self.stage.step(Stage::QUEUED, Stage::AT_WORK)
     }
 
+    /// Notes that a connection is opened for it. `false`: the caller has taken the message back.
+    pub(super) fn connects(&self) -> bool {
+        self.stage.move_to(Stage::CONNECTING)
+    }
+
     /// Notes that its MAIL leaves now. `false`: it must not, the caller has taken the message back.
     pub(super) fn begin(&self) -> bool {
         self.stage.move_to(Stage::BEGUN)
@@ -143,20 +148,22 @@ pub(super) struct Stage(Arc<AtomicU8>);
 
 impl Stage {
     const QUEUED: u8 = 0;
-    /// A worker has it, and waits for a place in the rate or for its connection.
+    /// A worker has it, and waits for a place in the rate.
     const AT_WORK: u8 = 1;
+    /// A connection is opened for it, whose failure somebody must hear of.
+    const CONNECTING: u8 = 2;
     /// Its MAIL may have left.
-    const BEGUN: u8 = 2;
-    const WITHDRAWN: u8 = 3;
+    const BEGUN: u8 = 3;
+    const WITHDRAWN: u8 = 4;
 
     /// Whether it waited in the queue and could be taken back.
     pub(super) fn withdraw_from_queue(&self) -> bool {
         self.step(Self::QUEUED, Self::WITHDRAWN)
     }
 
-    /// Whether it was not begun and could be taken back.
+    /// Whether nothing was done for it yet and it could be taken back.
     pub(super) fn withdraw(&self) -> bool {
-        let withdrawn = |stage| (stage < Self::BEGUN).then_some(Self::WITHDRAWN);
+        let withdrawn = |stage| (stage < Self::CONNECTING).then_some(Self::WITHDRAWN);
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, withdrawn).is_ok()
     }
 

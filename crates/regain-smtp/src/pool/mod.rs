@@ -81,9 +81,9 @@ impl Pool {
 
     /// As [`Pool::send`], for a message that is of no use if it leaves late: if its dialogue has not begun within
     /// `begin_within` of this call, it is taken back and fails with [`Cause::NotBegun`], and nothing of it leaves any
-    /// more. It has begun when its MAIL is written: not while it waits in the queue, for a place in the URL's
-    /// `rateLimit`, or for its connection to open and to log in. A connection that fails within that time is reported
-    /// as ever. Once it has begun, the call waits for the outcome, however long that takes; but a message whose
+    /// more. It has not begun while it waits in the queue or for a place in the URL's `rateLimit`; it has once a
+    /// connection is opened for it, since somebody must hear of that failing, or its MAIL is written. Once it has begun,
+    /// the call waits for the outcome, however long that takes; but a message whose
     /// dialogue broke off and that waits to be begun anew is one that has not begun.
     pub async fn send_within(
         &self,

@@ -130,6 +130,10 @@ impl Worker {
             let (is_kept, announced) = (kept.is_some(), kept.as_ref().is_some_and(Session::has_announced));
             let mut session = match kept {
                 Some(kept) => kept,
+                None if !message.connects() => {
+                    message.start.take().into_iter().for_each(Start::unused);
+                    return Err(not_begun());
+                }
                 None => match open(&shared.relay, message).await {
                     Ok(fresh) => fresh,
                     Err(error) => {

@@ -8,13 +8,19 @@ pub(super) mod scrub;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use regain_core::mailer::{DeliveryError, Mailer, Parcel, Receipt};
-use regain_smtp::{Envelope, Pool, Reply, SendError};
+use regain_smtp::{Cause, Envelope, Pool, Reply, SendError};
 
 pub use self::fault::{Fault, fault};
 use self::scrub::Scrubber;
 use super::compose::Composer;
+
+/// A letter that waits longer than this for a connection, or for a place in the URL's `rateLimit`, is given back: between
+/// its arming and its mail its deadline could pass, or its account change.
+const BEGIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Delivers mails over a pool of connections to one relay.
 pub struct SmtpMailer {
@@ -35,7 +41,7 @@ impl Mailer for SmtpMailer {
         let mail = self.composer.compose(&parcel)?;
         let envelope = Envelope { from: mail.envelope_from, to: mail.envelope_to };
         let scrubber = Scrubber::of(&parcel);
-        match self.pool.send(envelope, mail.raw).await {
+        match self.pool.send_within(envelope, mail.raw, BEGIN_WITHIN).await {
             Ok(accepted) => Ok(Receipt { reply: words(&accepted.reply, &scrubber) }),
             Err(error) => Err(delivery_error(&error, &scrubber)),
         }
@@ -43,6 +49,9 @@ impl Mailer for SmtpMailer {
 }
 
 fn delivery_error(error: &SendError, scrubber: &Scrubber) -> DeliveryError {
+    if error.cause() == &Cause::NotBegun {
+        return DeliveryError::NotBegun;
+    }
     let reason = error.to_string();
     let reply = error.reply().map(|reply| words(reply, scrubber));
     match fault(error.phase(), error.cause()) {
