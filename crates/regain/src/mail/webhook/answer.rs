@@ -98,6 +98,10 @@ impl Answer {
         let text = self.retry_after.as_deref()?.trim();
         let until = match text.parse::<u64>() {
             Ok(seconds) => now + std::time::Duration::from_secs(seconds),
+            // More seconds than we can count.
+            Err(_) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                now + backoff::LONGEST
+            }
             Err(_) => {
                 let zoned = rfc2822::parse(text).ok()?;
                 Timestamp::from_millis(zoned.timestamp().as_millisecond())
@@ -159,6 +163,7 @@ mod tests {
         assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(10));
         assert_eq!(after("86400"), Some(600));
         assert_eq!(after("18446744073709551615"), Some(600));
+        assert_eq!(after("99999999999999999999999"), Some(600));
         assert_eq!(after("Sat, 06 Nov 2094 08:49:37 GMT"), Some(600));
         for text in ["0", "-5", "soon", "", "Sun, 06 Nov 1994 08:49:27 GMT", "Sat, 05 Nov 1994 08:49:37 GMT"]
         {
