@@ -52,8 +52,16 @@ pub struct WebhookMailer {
     client: Client,
     hider: Hider,
     clock: Arc<dyn Clock>,
-    /// Until when the webhook has asked to be left alone.
-    quiet_until: Mutex<Option<Timestamp>>,
+    /// That the webhook has asked to be left alone.
+    quiet: Mutex<Option<Quiet>>,
+}
+
+/// A webhook's wish to be left alone.
+#[derive(Clone)]
+struct Quiet {
+    until: Timestamp,
+    /// Why, in its own words.
+    complaint: String,
 }
 
 impl WebhookMailer {
@@ -71,7 +79,7 @@ impl WebhookMailer {
     ) -> Result<Self, RootsError> {
         let client = Client::new(&settings, roots)?;
         let hider = Hider::of(&settings);
-        Ok(Self { wording, sender, settings, client, hider, clock, quiet_until: Mutex::default() })
+        Ok(Self { wording, sender, settings, client, hider, clock, quiet: Mutex::default() })
     }
 
     /// The headers that make a request a webhook's. The time is that of the attempt, since receivers refuse old ones.
@@ -95,14 +103,14 @@ impl WebhookMailer {
         headers
     }
 
-    /// Until when to leave it alone; a time that a step of the clock has moved away counts for nothing.
-    fn quiet(&self, now: Timestamp) -> Option<Timestamp> {
-        let until = (*self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner))?;
-        (until > now && until.since(now) <= backoff::LONGEST).then_some(until)
+    /// Whether to leave it alone, until when and why; a time that a step of the clock has moved away counts for nothing.
+    fn quiet(&self, now: Timestamp) -> Option<Quiet> {
+        let quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        (quiet.until > now && quiet.until.since(now) <= backoff::LONGEST).then_some(quiet)
     }
 
-    fn keep_quiet(&self, until: Option<Timestamp>) {
-        *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    fn keep_quiet(&self, quiet: Option<Quiet>) {
+        *self.quiet.lock().unwrap_or_else(PoisonError::into_inner) = quiet;
     }
 
     /// Posts a mail of type `mail.test`, signed like all others, with the texts that a notice of a changed password has.
@@ -115,8 +123,8 @@ impl WebhookMailer {
 
     async fn post(&self, parcel: Parcel, kind: &'static str) -> Result<Receipt, DeliveryError> {
         let now = self.clock.now();
-        if let Some(until) = self.quiet(now) {
-            let reason = format!("webhook: it wants to be left alone for {:?} more", until.since(now));
+        if let Some(Quiet { until, complaint }) = self.quiet(now) {
+            let reason = format!("{complaint}; it wants to be left alone for {:?} more", until.since(now));
             return Err(DeliveryError::Relay { reason, permanent: false });
         }
         let body = body::of(&parcel, kind, &self.wording, self.sender.as_ref())
@@ -130,8 +138,10 @@ impl WebhookMailer {
                 Ok(Receipt { reply: answer.words(&secrets) })
             }
             Verdict::Rest => {
-                self.keep_quiet(answer.retry_after(self.clock.now()));
-                Err(DeliveryError::Relay { reason: answer.complaint(&secrets), permanent: false })
+                let reason = answer.complaint(&secrets);
+                let until = answer.retry_after(self.clock.now());
+                self.keep_quiet(until.map(|until| Quiet { until, complaint: reason.clone() }));
+                Err(DeliveryError::Relay { reason, permanent: false })
             }
             Verdict::Misconfigured => {
                 Err(DeliveryError::Relay { reason: answer.complaint(&secrets), permanent: true })

@@ -316,17 +316,20 @@ async fn every_answer_says_whose_fault_it_is() {
 
 #[tokio::test]
 async fn a_webhook_that_asks_for_a_rest_is_left_alone_for_so_long() {
-    let server = Server::start(Behaviour::Answer(answer("429 Slow down", "retry-after: 120\r\n", ""))).await;
+    let server =
+        Server::start(Behaviour::Answer(answer("429 Slow down", "retry-after: 120\r\n", "over quota"))).await;
     let clock = Arc::new(FakeClock::default());
     let mailer = mailer_of(settings(&server.url()), clock.clone());
-    let is_resting = async || {
+    let reason = async || {
         let error = mailer.deliver(parcel()).await.unwrap_err();
-        matches!(error, DeliveryError::Relay { permanent: false, .. })
+        let DeliveryError::Relay { reason, permanent: false } = error else { panic!("{error:?}") };
+        reason
     };
-    assert!(is_resting().await);
+    let said = "webhook: 429 Too Many Requests: over quota";
+    assert_eq!(reason().await, said);
     server.behaves(Behaviour::Answer(answer("200 OK", "", "")));
     clock.advance(Duration::from_secs(119));
-    assert!(is_resting().await);
+    assert_eq!(reason().await, format!("{said}; it wants to be left alone for 1s more"));
     assert_eq!(server.received().len(), 1, "nothing was sent meanwhile");
     clock.advance(Duration::from_secs(1));
     mailer.deliver(parcel()).await.unwrap();
