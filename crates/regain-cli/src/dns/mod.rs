@@ -4,6 +4,7 @@ pub(crate) mod dmarc;
 pub(crate) mod organisation;
 pub(crate) mod spf;
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -22,6 +23,9 @@ use tokio::time::{Instant, timeout_at};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// One look-up takes no longer.
 const ONE: Duration = Duration::from_secs(2);
+
+/// As much of what DNS says as is shown in a line, in characters.
+const SHOWN: usize = 200;
 
 /// Nobody answered in time, or the answer was a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,5 +106,13 @@ impl Dns {
             Rcode::NXDOMAIN => Ok(None),
             _ => Err(Silent),
         }
+    }
+}
+
+/// The beginning of a record, or of a part of it: the whole may be as long as a message, 64 kB.
+pub(crate) fn excerpt(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}\u{2026}", &text[..end]).into(),
+        None => text.into(),
     }
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 
-use super::{Dns, Silent};
+use super::{Dns, Silent, excerpt};
 
 /// Beyond so many look-ups receivers give up with an error (section 4.6.4).
 pub(crate) const MOST_LOOKUPS: usize = 10;
@@ -157,7 +157,7 @@ impl Walk<'_> {
             return Ok(());
         }
         let Some((_, other)) = self.record(to).await? else {
-            return Err(Trouble::Error(format!("redirect={to} leads to no record")));
+            return Err(Trouble::Error(format!("redirect={} leads to no record", excerpt(to))));
         };
         level.allows_all |= other.allows_all;
         for (at, outcome) in other.said.into_iter().enumerate() {
@@ -179,7 +179,10 @@ impl Walk<'_> {
         };
         let end = rest.find([':', '/']).unwrap_or(rest.len());
         let (name, argument) = rest.split_at(end);
-        let bad = || Trouble::Error(format!("{domain} has {term:?} in its record, which is not understood"));
+        let bad = || {
+            let shown = excerpt(term);
+            Trouble::Error(format!("{domain} has {shown:?} in its record, which is not understood"))
+        };
         if argument.contains('%') && matches!(name, "a" | "mx" | "include" | "exists") {
             self.count()?;
             level.say(|_| true, Outcome::Untold);
@@ -212,7 +215,7 @@ impl Walk<'_> {
                 self.count()?;
                 let other = argument.strip_prefix(':').filter(|other| !other.is_empty()).ok_or_else(bad)?;
                 let Some((_, included)) = self.record(other).await? else {
-                    return Err(Trouble::Error(format!("include:{other} leads to no record")));
+                    return Err(Trouble::Error(format!("include:{} leads to no record", excerpt(other))));
                 };
                 level.allows_all |= included.allows_all && outcome == Outcome::Pass;
                 let is = |wanted| move |said: Option<&Option<Outcome>>| said == Some(&Some(wanted));

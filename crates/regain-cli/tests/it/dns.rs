@@ -144,6 +144,21 @@ fn spf_that_receivers_refuse_or_that_lets_all_in_is_told() {
 }
 
 #[test]
+fn a_record_is_shown_in_part() {
+    let long = |beginning: &str| format!("{beginning}{}", "x".repeat(600)).leak();
+    for (record, verdict) in [
+        (long("v=spf1 ip4:203.0.113.7 -all x="), "ok"),
+        (long("v=spf1 allow:"), "problem"),
+        (long("v=spf1 include:"), "problem"),
+        (long("v=spf1 redirect="), "problem"),
+    ] {
+        let told = spf(record, &[]);
+        assert!(told.starts_with(verdict) && told.contains("x\u{2026}"), "{told}");
+        assert!(told.chars().count() < 400, "{told}");
+    }
+}
+
+#[test]
 fn dmarc_is_found_there_or_above() {
     let dmarc = |entries: Vec<Entry>| check(&place("smtp://relay.regain.test"), serve(entries), &["dmarc"]);
     let told =

@@ -11,7 +11,7 @@ use super::Finding;
 use crate::dns::dmarc::Dmarc;
 use crate::dns::organisation::{is_private, is_same, organisation};
 use crate::dns::spf::{self, MOST_LOOKUPS, Outcome, Spf};
-use crate::dns::{Dns, Silent, dmarc};
+use crate::dns::{Dns, Silent, dmarc, excerpt};
 
 const SPF: &str = "spf";
 const DKIM: &str = "dkim";
@@ -186,7 +186,7 @@ fn spf_findings(spf: Spf, sender: &str) -> Vec<Finding> {
         } else {
             format!("; lets the relay's {} send", list.join(", "))
         };
-        findings.push(Finding::ok(SPF, format!("{sender}: {}{relays}", found.record)));
+        findings.push(Finding::ok(SPF, format!("{sender}: {}{relays}", excerpt(&found.record))));
     }
     findings
 }
