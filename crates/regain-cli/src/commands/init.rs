@@ -21,7 +21,7 @@ use crate::settings::DEFAULT_FILES;
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  regain init my-app && cd my-app\n  # fill in connectionString and from\n  \
-    regain check && regain serve"
+    regain check && regain mail test you@example.org && regain serve"
 )]
 pub(crate) struct Init {
     /// The directory to write into; it is made where it is missing
@@ -74,7 +74,8 @@ impl Init {
             files.iter().map(|file| format!("  {}", self.directory.join(&file.path).display())).collect();
         format!(
             "Wrote\n{}\n\nNext:\n  1. In {}, write your relay into connectionString and your address into from.\n  \
-             2. cd {}\n  3. regain check    finds what is wrong before your users do\n  4. regain serve",
+             2. cd {}\n  3. regain check    finds what is wrong before your users do\n  \
+             4. regain mail test YOUR-ADDRESS    sends a mail and shows each step\n  5. regain serve",
             list.join("\n"),
             self.directory.join("regain.toml").display(),
             self.directory.display(),

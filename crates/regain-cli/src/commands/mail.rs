@@ -22,6 +22,8 @@ use crate::output;
 
 /// Look at mail settings, and try them.
 #[derive(Subcommand)]
+#[command(after_help = "Examples:\n  regain mail test you@example.org\n  \
+    regain mail inspect 'smtps://user:password@smtp.example.com/?pool=true'\n  regain mail dkim-record")]
 pub(crate) enum Mail {
     Test(trial::Test),
     /// Show what a connection string means.

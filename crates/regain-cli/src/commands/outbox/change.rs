@@ -23,7 +23,8 @@ const ALL: usize = i32::MAX as usize;
 
 /// Send letters again: one, or all that --state and the other filters find.
 ///
-/// A letter that waits is tried now. In place of a closed one a new letter is posted, with a new token and a new deadline;
+/// Several at once must be waiting, dead or expired; a letter that is named by its id may also be sent, dropped or superseded.
+/// A letter that waits is tried now. In place of a closed one a new letter is posted, with a new token and a new deadline, once only;
 /// `replaces` links the two. A running server notices within a second. Of several letters only those are sent again that
 /// no newer letter of the same purpose and name has made needless: so a second run sends nobody a second mail.
 #[derive(Args)]
@@ -37,6 +38,9 @@ pub(crate) struct Retry {
 }
 
 /// Close letters that wait, so that they are never sent: one, or all that --state waiting and the other filters find.
+///
+/// The only state that can be dropped is waiting: a letter that is claimed is being delivered at this moment, and all others
+/// are closed already.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  regain outbox drop 019ab1c2-...\n  regain outbox drop --state waiting --until 2d --yes"

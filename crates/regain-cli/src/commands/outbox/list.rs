@@ -39,6 +39,8 @@ pub(crate) struct List {
 
 /// Show one letter.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  regain outbox show 019ab1c2-d3e4-7f56-8a9b-0c1d2e3f4a5b\n  \
+    regain outbox show 019ab1c2-d3e4-7f56-8a9b-0c1d2e3f4a5b --reveal --json")]
 pub(crate) struct Show {
     /// The letter
     #[arg(value_parser = letter_id)]

@@ -18,6 +18,8 @@ use crate::{logging, output};
 
 /// Look at the mails that are owed, send them again, or drop them.
 #[derive(Subcommand)]
+#[command(after_help = "Examples:\n  regain outbox stats\n  regain outbox list --state dead --since 1d\n  \
+    regain outbox show 019ab1c2-d3e4-7f56-8a9b-0c1d2e3f4a5b\n  regain outbox retry --state dead --code 550 --since 2h")]
 pub(crate) enum Outbox {
     List(list::List),
     Show(list::Show),
