@@ -23,18 +23,24 @@ pub struct Relay {
     mailer: Arc<dyn Mailer>,
     at_once: usize,
     queue: usize,
+    called: &'static str,
 }
 
 impl Relay {
     /// `mailer`, which works on up to `at_once` letters at the same time.
     pub fn new(mailer: Arc<dyn Mailer>, at_once: usize) -> Self {
-        Self { mailer, at_once: at_once.max(1), queue: 0 }
+        Self { mailer, at_once: at_once.max(1), queue: 0, called: "relay" }
     }
 
     /// Lets up to `queue` more letters wait inside the mailer, as many as it delivers in a quarter of a second: one that
     /// sends several over a connection is faster if it knows the next one.
     pub fn with_queue(self, queue: usize) -> Self {
         Self { queue, ..self }
+    }
+
+    /// What it is in the log, where it is not a relay.
+    pub fn called(self, called: &'static str) -> Self {
+        Self { called, ..self }
     }
 }
 
@@ -315,7 +321,7 @@ impl Standing {
     /// It has taken a letter, or answered for one.
     fn works_again(&mut self, index: usize, relay: &Relay) {
         if self.breaker.fault().is_some() {
-            tracing::info!(event = "relay_recovered", relay = index + 1, "the relay works again");
+            tracing::info!(event = "relay_recovered", relay = index + 1, "the {} works again", relay.called);
             self.is_paused = false;
             self.recovering = Some(FIRST_AFTER_OUTAGE);
             self.pace = Pace::new(relay.at_once);

@@ -94,13 +94,16 @@ impl Outlet {
         let wording = letterhead::wording(config, templates);
         let (sender, clock) = (email.from.clone(), Arc::new(WallClock));
         let mailer = WebhookMailer::new(wording, sender, webhook.clone(), &TrustRoots::System, clock)?;
-        Ok(Self::one(WayOut::Webhook, Relay::new(Arc::new(mailer), webhook.max_connections())))
+        Ok(Self::one(
+            WayOut::Webhook,
+            Relay::new(Arc::new(mailer), webhook.max_connections()).called("webhook"),
+        ))
     }
 
     fn to_handler(config: &Config, handler: HandlerDelivery) -> Self {
         let at_once = handler.concurrency();
         let mailer = Arc::new(HandlerMailer::new(handler, letterhead::links(config)));
-        Self::one(WayOut::Application, Relay::new(mailer, at_once))
+        Self::one(WayOut::Application, Relay::new(mailer, at_once).called("email handler"))
     }
 
     fn one(way_out: WayOut, relay: Relay) -> Self {

@@ -235,3 +235,12 @@ fn a_huge_or_deep_file_is_refused_at_once() {
         assert!((1..=20).contains(&mistakes(&text).len()));
     }
 }
+
+#[test]
+fn a_limit_of_zero_is_told_how_it_is_switched_off() {
+    let mistakes = toml_with("[limits]\nmailPerHour = 0\n", &[]).map(|_| ()).unwrap_err().join("\n");
+    assert!(
+        mistakes.contains("limits.mailPerHour: must be a number from 1 to 100000000, or false"),
+        "{mistakes}"
+    );
+}
