@@ -112,10 +112,10 @@ impl Test {
 
 /// What came of all of it, in one line.
 fn verdict(outcomes: &[Value], config: &Config) -> String {
-    let numbers = |accepted: bool| {
+    let numbers = |accepted: bool, and: &str| {
         let of = outcomes.iter().filter(|outcome| outcome["accepted"] == accepted);
         let numbers: Vec<String> = of.map(|outcome| outcome["number"].to_string()).collect();
-        (!numbers.is_empty()).then(|| format!("accepted by relay {}", numbers.join(" and ")))
+        (!numbers.is_empty()).then(|| format!("accepted by relay {}", numbers.join(and)))
     };
     let signers = config.email().map(|email| email.signers()).unwrap_or_default();
     let names: Vec<String> =
@@ -125,7 +125,11 @@ fn verdict(outcomes: &[Value], config: &Config) -> String {
     } else {
         format!("signed for {}", names.join(" and "))
     };
-    let told = [numbers(true), numbers(false).map(|refused| format!("not {refused}")), Some(signed)];
+    let told = [
+        numbers(true, " and "),
+        numbers(false, " or ").map(|refused| format!("not {refused}")),
+        Some(signed),
+    ];
     told.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 

@@ -25,43 +25,42 @@ pub(super) fn run(
 ) -> Result<ExitCode> {
     let url = webhook.redacted();
     let id = LetterId::new(now, &OsRng)?;
+    let say = |line: &str| {
+        if !json {
+            // Whoever has closed stdout sees nothing more; the exit code still tells.
+            let _ = output::say(line);
+        }
+    };
+    say(&format!("webhook: {url}"));
+    say(&format!(
+        "  {:<9} mail.test, webhook-id {id}, signed with {}",
+        "post",
+        secrets(webhook.secret_count())
+    ));
     let outcome = running::block_on(async { Ok(post_test_mail(config, to, id, now).await?) })?;
-    let mut lines = vec![
-        format!("webhook: {url}"),
-        format!(
-            "  {:<9} mail.test, webhook-id {id}, signed with {}",
-            "post",
-            secrets(webhook.secret_count())
-        ),
-    ];
     let (reply, failed) = match outcome {
         Ok(receipt) => {
-            lines.push(format!("  {:<9} {}", "answer", printable(&receipt.reply)));
-            lines.push(
-                "accepted by the webhook: whether the mail arrives is the receiver's to tell".to_owned(),
-            );
+            say(&format!("  {:<9} {}", "answer", printable(&receipt.reply)));
+            say("accepted by the webhook: whether the mail arrives is the receiver's to tell");
             (Some(receipt.reply), None)
         }
         Err(error) => {
             let (reason, reply, fault) = parts(error);
-            lines.push(format!("  {:<9} {}", "FAILED", printable(&reason)));
+            say(&format!("  {:<9} {}", "FAILED", printable(&reason)));
             if let Some(reply) = &reply {
-                lines.push(format!("  {:<9} {}", "it said", printable(reply)));
+                say(&format!("  {:<9} {}", "it said", printable(reply)));
             }
             let consequence = consequence(fault, "the webhook");
-            lines.push(format!("  {:<9} would {consequence}", "Regain"));
-            lines.push("not accepted by the webhook; docs/webhook.md says what each answer means".to_owned());
+            say(&format!("  {:<9} would {consequence}", "Regain"));
+            say("not accepted by the webhook; docs/webhook.md says what each answer means");
             (None, Some(json!({ "error": reason, "reply": reply, "consequence": consequence })))
         }
     };
     let accepted = failed.is_none();
-    let told = if json {
+    if json {
         let webhook = json!({ "webhook": url, "accepted": accepted, "reply": reply, "failed": failed });
-        output::pretty(&json!({ "accepted": accepted, "webhook": webhook }))?
-    } else {
-        lines.join("\n")
-    };
-    output::say(&told)?;
+        output::say(&output::pretty(&json!({ "accepted": accepted, "webhook": webhook }))?)?;
+    }
     Ok(if accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
