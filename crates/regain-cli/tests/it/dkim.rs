@@ -54,6 +54,18 @@ fn a_key_that_others_may_read_or_that_is_for_another_domain_is_told() {
     let told = |place: &Place| place.run(&["check"]).stdout;
     assert!(told(&place).contains("the key loads; its record is at main._domainkey.regain.test"));
     assert!(!told(&place).contains("everybody on this machine"), "{}", told(&place));
+    assert!(
+        told(&place).contains("regain.test is no public domain, so SPF, DKIM and DMARC"),
+        "{}",
+        told(&place)
+    );
+    let offline = |place: &Place| place.run(&["check", "--offline"]).stdout;
+    let line = |told: &str| {
+        told.lines().find(|line| line.split_whitespace().nth(1) == Some("dkim")).unwrap().to_owned()
+    };
+    assert!(line(&offline(&place)).starts_with("ok"), "{}", offline(&place));
+    let other = line(&offline(&self::place("example.org")));
+    assert!(other.starts_with("note") && other.contains("domainName"), "{other}");
     fs::set_permissions(place.path("dkim.pem"), fs::Permissions::from_mode(0o644)).unwrap();
     assert!(told(&place).contains("everybody on this machine may read"), "{}", told(&place));
     let shown = self::place("example.org").run(&["config", "show"]);
