@@ -190,10 +190,12 @@ pub trait Store: Send + Sync + 'static {
     /// One letter.
     async fn letter(&self, id: LetterId) -> Result<Option<Letter>, StoreError>;
 
-    /// Lets a waiting letter be tried now, or posts `replacement` in place of a closed one and links the two.
+    /// Lets a waiting letter be tried now, or posts `replacement` in place of a closed one and links the two. Nothing is
+    /// posted for one that was closed since it was `seen` open: it may just have been sent.
     async fn retry(
         &self,
         id: LetterId,
+        seen: LetterState,
         replacement: LetterId,
         lifetime: Duration,
         now: Timestamp,
@@ -585,6 +587,8 @@ pub enum Retried {
     AlreadyReplaced(LetterId),
     /// A courier has it at this moment.
     BeingDelivered,
+    /// It was closed since it was seen. Nothing was changed.
+    ClosedMeanwhile,
     /// There is no such letter.
     Unknown,
 }

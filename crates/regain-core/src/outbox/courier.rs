@@ -512,7 +512,7 @@ fn warn_of_fault(relay: usize, reason: &str, permanent: bool) {
             event = "relay_paused",
             relay,
             reason,
-            "the relay refuses what the configuration says; letters wait, and none is lost: see regain check and regain mail test"
+            "the relay refuses what the configuration says; letters wait, and none is lost: `regain check` goes as far as the login, `regain mail test ADDRESS` sends a mail"
         );
     } else {
         tracing::warn!(

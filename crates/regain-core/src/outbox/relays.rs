@@ -1,7 +1,7 @@
 //! The relays in order, and which of them the next letters go to: the first that works. One that is at fault rests, is
 //! probed with one letter at a time, and gets back what it takes step by step.
 //!
-//! A letter has its place at a relay, a [`Route`], before it is claimed; so no more is claimed than can go out.
+//! A letter has its place at a relay, a route, before it is claimed; so no more is claimed than can go out.
 
 mod pace;
 

@@ -13,8 +13,8 @@ use regain_core::store::{
     Retried, Settlement, TokenStanding,
 };
 use regain_core::{
-    Account, AccountId, AccountRecord, ClaimId, KeyMode, Letter, LetterId, NameKey, PasswordHash, Purpose,
-    SessionId, Store, StoreError, Timestamp, TokenHash,
+    Account, AccountId, AccountRecord, ClaimId, KeyMode, Letter, LetterId, LetterState, NameKey,
+    PasswordHash, Purpose, SessionId, Store, StoreError, Timestamp, TokenHash,
 };
 
 use rusqlite::Connection;
@@ -220,11 +220,12 @@ impl Store for SqliteStore {
     async fn retry(
         &self,
         id: LetterId,
+        seen: LetterState,
         replacement: LetterId,
         lifetime: Duration,
         now: Timestamp,
     ) -> Result<Retried, StoreError> {
-        self.writer.run(move |c| operator::retry(c, &id, &replacement, now + lifetime, now)).await
+        self.writer.run(move |c| operator::retry(c, &id, seen, &replacement, now + lifetime, now)).await
     }
 
     async fn drop_letter(&self, id: LetterId, now: Timestamp) -> Result<bool, StoreError> {

@@ -206,7 +206,7 @@ async fn retry(store: &dyn Store, letter: &Letter, config: &Config) -> Result<Ch
         Retried::Hastened => Changed::Hastened,
         Retried::AlreadyReplaced(_) => Changed::AlreadyReplaced,
         Retried::BeingDelivered => Changed::BeingDelivered,
-        Retried::Unknown => Changed::OtherState,
+        Retried::ClosedMeanwhile | Retried::Unknown => Changed::OtherState,
     })
 }
 
@@ -220,7 +220,7 @@ async fn post_again(store: &dyn Store, letter: &Letter, config: &Config) -> Resu
     let now = SystemClock::start().now();
     let replacement = LetterId::new(now, &OsRng)?;
     let lifetime = config.policy().lifetime(letter.purpose);
-    Ok((store.retry(letter.id, replacement, lifetime, now).await?, replacement))
+    Ok((store.retry(letter.id, letter.state, replacement, lifetime, now).await?, replacement))
 }
 
 async fn retry_one(store: &dyn Store, id: LetterId, config: &Config) -> Result<String> {
@@ -239,6 +239,7 @@ async fn retry_one(store: &dyn Store, id: LetterId, config: &Config) -> Result<S
             Ok(format!("letter {replacement} was posted in place of {id}, which is {}", letter.state))
         }
         (Retried::BeingDelivered, _) => bail!("letter {id} is being delivered at this moment"),
+        (Retried::ClosedMeanwhile, _) => bail!("letter {id} has just come to its end; look at it again"),
         (Retried::Unknown, _) => bail!("there is no letter {id}"),
     }
 }

@@ -190,6 +190,11 @@ impl Fixture {
         }
     }
 
+    /// The letter as it is now, if there is one.
+    pub async fn reload_if_there(&self, id: LetterId) -> Option<crate::letter::Letter> {
+        self.store.letter(id).await.expect("a step")
+    }
+
     /// The letter as it is now.
     pub async fn reload(&self, id: LetterId) -> crate::letter::Letter {
         self.store.letter(id).await.expect("a step").expect("a letter")

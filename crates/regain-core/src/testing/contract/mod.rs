@@ -93,6 +93,7 @@ macro_rules! store_contract {
             operator: the_stats_count_by_purpose_state_and_code,
             operator: a_letter_that_only_relays_hold_up_is_late_since_it_was_posted,
             operator: a_waiting_letter_is_hastened_and_a_closed_one_replaced,
+            operator: a_letter_that_was_sent_since_it_was_seen_is_not_sent_again,
             operator: only_a_waiting_letter_is_dropped,
             operator: the_status_counts_what_is_open_and_dead,
             operator: dropped_letters_go_after_minutes_and_others_after_weeks,

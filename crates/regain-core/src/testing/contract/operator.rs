@@ -31,7 +31,21 @@ fn dead() -> Outcome {
 }
 
 async fn retry(f: &Fixture, id: LetterId, replacement: LetterId) -> Retried {
-    f.store.retry(id, replacement, HOUR, f.now()).await.expect("a step")
+    let seen = f.reload_if_there(id).await.map_or(LetterState::Waiting, |letter| letter.state);
+    f.store.retry(id, seen, replacement, HOUR, f.now()).await.expect("a step")
+}
+
+pub async fn a_letter_that_was_sent_since_it_was_seen_is_not_sent_again(store: Arc<dyn Store>) {
+    let f = Fixture::new(store);
+    f.account(ANN).await;
+    f.post(Purpose::Reset, ANN).await;
+    let claimed = f.claim_one().await;
+    assert!(f.settle(&claimed, sent()).await);
+    let new = LetterId::new(f.now(), &OsRng).expect("randomness");
+    let retried =
+        f.store.retry(claimed.letter.id, LetterState::Waiting, new, HOUR, f.now()).await.expect("a step");
+    assert_eq!(retried, Retried::ClosedMeanwhile);
+    assert!(f.claim(10).await.is_empty());
 }
 
 pub async fn letters_are_listed_newest_first_and_by_page(store: Arc<dyn Store>) {

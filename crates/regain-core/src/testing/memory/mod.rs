@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use crate::account::{Account, AccountId, AccountRecord, Generation, NewAccount};
 use crate::clock::Timestamp;
-use crate::letter::{ClaimId, Letter, LetterId, NewLetter, Purpose};
+use crate::letter::{ClaimId, Letter, LetterId, LetterState, NewLetter, Purpose};
 use crate::name::{KeyMode, NameKey};
 use crate::outbox::repeats::Repeats;
 use crate::outbox::stats::{OutboxGauges, OutboxStats};
@@ -259,11 +259,12 @@ impl Store for MemoryStore {
     async fn retry(
         &self,
         id: LetterId,
+        seen: LetterState,
         replacement: LetterId,
         lifetime: Duration,
         now: Timestamp,
     ) -> Result<Retried, StoreError> {
-        Ok(self.lock().retry(id, replacement, lifetime, now))
+        Ok(self.lock().retry(id, seen, replacement, lifetime, now))
     }
 
     async fn drop_letter(&self, id: LetterId, now: Timestamp) -> Result<bool, StoreError> {

@@ -376,6 +376,7 @@ impl State {
     pub(super) fn retry(
         &mut self,
         id: LetterId,
+        seen: LetterState,
         new: LetterId,
         lifetime: Duration,
         now: Timestamp,
@@ -388,6 +389,7 @@ impl State {
                 row.letter.due = now;
                 Retried::Hastened
             }
+            _ if !seen.is_closed() => Retried::ClosedMeanwhile,
             _ if let Some(by) = by => Retried::AlreadyReplaced(by),
             _ => {
                 let old = row.letter.clone();

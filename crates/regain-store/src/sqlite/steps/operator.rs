@@ -10,6 +10,7 @@ use super::{audit_letter, count, insert_replacement};
 pub(crate) fn retry(
     c: &Connection,
     id: &LetterId,
+    seen: LetterState,
     replacement: &LetterId,
     deadline: Timestamp,
     now: Timestamp,
@@ -27,6 +28,7 @@ pub(crate) fn retry(
             audit_letter(c, id, "letter_hastened", now)?;
             Ok(Retried::Hastened)
         }
+        Some(_) if !seen.is_closed() => Ok(Retried::ClosedMeanwhile),
         Some(_) => {
             if let Some(by) = replaced_by(c, id)? {
                 return Ok(Retried::AlreadyReplaced(by));

@@ -2,7 +2,7 @@
 
 use regain_core::store::LetterFilter;
 use regain_core::testing::contract::fixture::{ANN, HOUR, new_account};
-use regain_core::{LetterId, OsRng, Purpose, Store};
+use regain_core::{LetterId, LetterState, OsRng, Purpose, Store};
 
 use super::Scene;
 
@@ -16,9 +16,9 @@ async fn what_owners_and_operators_do_is_written_down_without_addresses() {
     let all = LetterFilter { limit: 1, ..LetterFilter::default() };
     let letter = scene.store.letters(all).await.unwrap().remove(0).id;
     let new = || LetterId::new(fixture.now(), &OsRng).unwrap();
-    scene.store.retry(letter, new(), HOUR, fixture.now()).await.unwrap();
+    scene.store.retry(letter, LetterState::Waiting, new(), HOUR, fixture.now()).await.unwrap();
     scene.store.drop_letter(letter, fixture.now()).await.unwrap();
-    scene.store.retry(letter, new(), HOUR, fixture.now()).await.unwrap();
+    scene.store.retry(letter, LetterState::Dropped, new(), HOUR, fixture.now()).await.unwrap();
     let token = fixture.deliver_one().await;
     assert!(fixture.reset(token, "new").await);
     let outside = scene.outside();
