@@ -100,6 +100,11 @@ impl Guard {
         }
     }
 
+    /// So many connections may there be now.
+    pub(super) fn set_connections(&mut self, connections: usize) {
+        self.connections = connections;
+    }
+
     /// Brings what depends on the time up to date; to be called before a gate is asked for.
     pub(super) fn tick(&mut self, now: Instant) {
         self.troubled.retain(|_, dragged| now < *dragged + TROUBLE);
@@ -116,7 +121,7 @@ impl Guard {
         let is_last = self.is_on() && self.busy + 1 >= self.connections;
         let at_work = |domain| self.domains.get(domain).map_or(0, |at_work: &AtWork| at_work.messages);
         let troubled: usize = self.troubled.keys().map(at_work).sum();
-        let troubled_may = troubled < self.connections / 2;
+        let troubled_may = !self.is_on() || troubled < self.connections / 2;
         Gate { guard: self, now, is_last, troubled_may, before: None, shut: false }
     }
 

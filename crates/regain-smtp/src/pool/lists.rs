@@ -9,6 +9,7 @@ use super::Pool;
 use super::ahead::Ahead;
 use super::guard::{End, Guard, Work};
 use super::job::{Job, Message};
+use super::room::Room;
 
 /// So many of the jobs that wait are looked at for one that may go.
 const LOOK: usize = 256;
@@ -20,6 +21,7 @@ pub(super) struct Lists {
     pub(super) idle: Vec<Idle>,
     /// Workers that exist: the number of connections is never higher.
     pub(super) live: usize,
+    pub(super) room: Room,
     /// Workers that have answered and will look at `waiting` next, after a RSET perhaps.
     pub(super) finishing: usize,
     pub(super) guard: Guard,
@@ -41,6 +43,7 @@ impl Lists {
             waiting: VecDeque::new(),
             idle: Vec::new(),
             live: 0,
+            room: Room::new(connections),
             finishing: 0,
             guard: Guard::new(connections),
             relief_awaited: false,
@@ -55,7 +58,7 @@ impl Lists {
         if self.waiting.is_empty() {
             return None;
         }
-        self.guard.tick(now);
+        self.tick(now);
         let gate = self.guard.gate(now);
         let mut at = 0;
         while at < LOOK {
@@ -79,7 +82,7 @@ impl Lists {
         if self.waiting.len() <= self.finishing || !self.ahead.is_allowed() {
             return None;
         }
-        self.guard.tick(now);
+        self.tick(now);
         let (gate, behind) = (self.guard.gate(now), self.guard.gate_behind(before, now));
         let (mut found, mut for_others, mut at) = (None, 0, 0);
         while at < LOOK && (found.is_none() || for_others < self.finishing) {
@@ -113,6 +116,12 @@ impl Lists {
         self.guard.end(work, End::Otherwise, Instant::now());
         job.unclaim();
         self.waiting.push_front(job);
+    }
+
+    /// Brings what depends on the time up to date.
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.guard.set_connections(self.room.limit(now));
+        self.guard.tick(now);
     }
 
     pub(super) fn is_full(&mut self) -> bool {

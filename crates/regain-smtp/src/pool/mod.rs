@@ -12,6 +12,7 @@ mod guard;
 mod job;
 mod lists;
 mod rate;
+mod room;
 mod worker;
 
 #[cfg(test)]
@@ -193,7 +194,7 @@ impl Shared {
     fn dispatch(self: &Arc<Self>, lists: &mut Lists) {
         self.use_idle(lists);
         // A worker that is about to be free costs less than another connection with its handshake and login.
-        while lists.live < self.relay.settings.max_connections() && lists.waiting.len() > lists.finishing {
+        while lists.live < lists.room.limit(Instant::now()) && lists.waiting.len() > lists.finishing {
             let Some((job, work)) = lists.take(Instant::now()) else { break };
             lists.live += 1;
             // Spawned under the lock, so that `close` cannot come between and miss the task.

@@ -11,6 +11,7 @@ use super::guard::{End, Work};
 use super::job::{Job, Message};
 use super::lists::Idle;
 use super::rate::Start;
+use super::room::may_be_for_room;
 use super::{Accepted, Shared, closed, not_begun};
 use crate::session::{Relay, Reply, Session};
 use crate::{Cause, Phase, SendError};
@@ -70,6 +71,9 @@ impl Worker {
             let mut session = match self.permitted(&mut message).await {
                 Ok(session) => session,
                 Err(error) => {
+                    if may_be_for_room(&error) {
+                        message = self.slot.make_room(message)?;
+                    }
                     self.answer(*message, Err(error));
                     self.clear_up().await;
                     return None;
@@ -135,7 +139,10 @@ impl Worker {
                     return Err(not_begun());
                 }
                 None => match open(&shared.relay, message).await {
-                    Ok(fresh) => fresh,
+                    Ok(fresh) => {
+                        self.slot.has_connected();
+                        fresh
+                    }
                     Err(error) => {
                         message.start.take().into_iter().for_each(Start::unused);
                         return Err(error);
@@ -295,6 +302,12 @@ impl Slot {
         }
     }
 
+    fn has_connected(&self) {
+        let mut lists = self.shared.lists();
+        lists.room.has_let_in();
+        self.shared.dispatch(&mut lists);
+    }
+
     fn take_ahead(&mut self) -> Option<Box<Message>> {
         let (message, work) = self.shared.lists().take_ahead(self.work.as_ref()?, Instant::now())?;
         self.ahead = Some(work);
@@ -312,6 +325,22 @@ impl Slot {
         }
         lists.put_back((Job::Message(message), work));
         self.shared.dispatch(&mut lists);
+    }
+
+    /// Puts a message back whose connection the relay turned away, so that those that it let in serve it. It comes back if
+    /// there are none, which makes it a failure of the message.
+    fn make_room(&mut self, message: Box<Message>) -> Option<Box<Message>> {
+        let mut lists = self.shared.lists();
+        if !lists.room.has_turned_away(self.shared.relay.connections(), Instant::now()) || lists.closed {
+            return Some(message);
+        }
+        let Some(work) = self.work.take() else { return Some(message) };
+        tracing::debug!(
+            "the relay has no room for another connection; the message goes over one that is open"
+        );
+        lists.put_back((Job::Message(message), work));
+        self.shared.dispatch(&mut lists);
+        None
     }
 
     /// Notes the end of the job at work. The message whose envelope went ahead is next, or else this worker looks for a
@@ -345,7 +374,9 @@ impl Slot {
                 if let Some(work) = given_up {
                     lists.guard.end(work, End::Otherwise, Instant::now());
                 }
-                if let Some((job, work)) = lists.take(Instant::now()) {
+                // The relay has no room for a connection of this worker, and has some for those of others.
+                let is_one_too_many = session.is_none() && lists.live > lists.room.limit(Instant::now());
+                if let Some((job, work)) = if is_one_too_many { None } else { lists.take(Instant::now()) } {
                     self.work = Some(work);
                     if gives_up {
                         self.shared.dispatch(&mut lists);
@@ -357,6 +388,9 @@ impl Slot {
                     // for a worker that is leaving.
                     lists.live -= 1;
                     self.released = true;
+                    if gives_up {
+                        self.shared.dispatch(&mut lists);
+                    }
                     return None;
                 }
                 lists.last_id += 1;

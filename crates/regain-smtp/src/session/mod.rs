@@ -19,7 +19,8 @@ pub use envelope::Envelope;
 pub use reply::{EnhancedCode, Reply};
 pub use tls::TrustRoots;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::time::{Instant, timeout};
 
@@ -40,6 +41,7 @@ pub(crate) struct Relay {
     own_name: String,
     /// Whether it was told already that the login crosses the network in clear.
     warned: AtomicBool,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Relay {
@@ -55,7 +57,13 @@ impl Relay {
         let tls = Tls::new(&settings, roots)?;
         let own_name = settings.name().map_or_else(connect::own_name, str::to_owned);
         let deadlines = deadlines.lowered_by(&settings);
-        Ok(Self { settings, deadlines, tls, own_name, warned: AtomicBool::new(false) })
+        let (warned, connections) = (AtomicBool::new(false), Arc::default());
+        Ok(Self { settings, deadlines, tls, own_name, warned, connections })
+    }
+
+    /// How many connections to it are open, or opening.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Acquire)
     }
 
     fn warn_of_clear_login(&self) {
@@ -83,6 +91,23 @@ pub(crate) struct Session {
     /// Whether the envelope of `next` was written behind the message `now`.
     rides_along: bool,
     verdict_by: Instant,
+    _counted: Counted,
+}
+
+/// One of a relay's connections, until this is dropped.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(relay: &Relay) -> Self {
+        relay.connections.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(&relay.connections))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// What the last transaction left behind.
@@ -101,6 +126,7 @@ impl Session {
     /// Connects, greets, changes to TLS and logs in, as the settings say; all of it until `until`, if that is set.
     pub(crate) async fn open(relay: &Relay, until: Option<Instant>) -> Result<Self, SendError> {
         let Relay { settings, deadlines, tls, .. } = relay;
+        let counted = Counted::new(relay);
         let begun = Instant::now();
         let usable_by = sooner(until, settings.connection_timeout().map(|timeout| begun + timeout));
         let end = |within| sooner(usable_by, Some(Instant::now() + within)).unwrap_or(begun);
@@ -151,6 +177,7 @@ impl Session {
             next: Outgoing::default(),
             rides_along: false,
             verdict_by: begun,
+            _counted: counted,
         })
     }
 

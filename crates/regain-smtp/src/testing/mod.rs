@@ -28,7 +28,7 @@ pub use record::{Connection, Received};
 
 use crate::{Phase, TlsVersion};
 use dialogue::Dialogue;
-use record::{Script, State};
+use record::{Room, Script, State};
 
 /// How long [`ScriptedServer::wait_for_messages`] waits before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -152,6 +152,11 @@ impl ScriptedServer {
     /// Behaves well the next `skip` times it comes to this phase, and then once so.
     pub fn on_after(&self, skip: usize, phase: Phase, behaviour: Behaviour) {
         self.state.set(phase, Script { skip, times: Some(1), behaviour });
+    }
+
+    /// From now on has room for so many connections at once; those that are more meet this behaviour at this phase.
+    pub fn room_for(&self, connections: usize, phase: Phase, behaviour: Behaviour) {
+        self.state.set_room(Room { connections, phase, behaviour });
     }
 
     /// Behaves well again, at every phase.

@@ -69,6 +69,15 @@ struct Inner {
     connections: Vec<Connection>,
     open: usize,
     most_open: usize,
+    room: Option<Room>,
+    turned_away: usize,
+}
+
+/// What happens to connections that are more than so many.
+pub(super) struct Room {
+    pub(super) connections: usize,
+    pub(super) phase: Phase,
+    pub(super) behaviour: Behaviour,
 }
 
 /// What to do at a phase: nothing of note the first times, then this, so often or for ever.
@@ -82,25 +91,37 @@ pub(super) struct Script {
 pub(super) struct Open {
     state: Arc<State>,
     pub(super) number: usize,
+    /// Whether it was one too many when it was opened.
+    turned_away: bool,
 }
 
 impl State {
     pub(super) fn open(state: &Arc<Self>, peer: SocketAddr) -> Open {
-        let number = state.change(|inner| {
+        let (number, turned_away) = state.change(|inner| {
             inner.connections.push(Connection { peer, clear: Vec::new(), encrypted: Vec::new() });
             inner.open += 1;
             inner.most_open = inner.most_open.max(inner.open);
-            inner.connections.len() - 1
+            let let_in = inner.open - inner.turned_away;
+            let turned_away = inner.room.as_ref().is_some_and(|room| let_in > room.connections);
+            inner.turned_away += usize::from(turned_away);
+            (inner.connections.len() - 1, turned_away)
         });
-        Open { state: Arc::clone(state), number }
+        Open { state: Arc::clone(state), number, turned_away }
     }
 
     pub(super) fn set(&self, phase: Phase, script: Script) {
         self.change(|inner| inner.scripts.insert(phase, script));
     }
 
+    pub(super) fn set_room(&self, room: Room) {
+        self.change(|inner| inner.room = Some(room));
+    }
+
     pub(super) fn clear(&self) {
-        self.change(|inner| inner.scripts.clear());
+        self.change(|inner| {
+            inner.scripts.clear();
+            inner.room = None;
+        });
     }
 
     pub(super) fn received(&self) -> Vec<Received> {
@@ -147,6 +168,9 @@ impl Open {
     pub(super) fn visit(&self, phase: Phase) -> Option<Behaviour> {
         self.state.change(|inner| {
             inner.visits.entry(phase).or_default().push(Instant::now());
+            if let Some(room) = inner.room.as_ref().filter(|room| self.turned_away && room.phase == phase) {
+                return Some(room.behaviour.clone());
+            }
             let script = inner.scripts.get_mut(&phase)?;
             if script.skip > 0 {
                 script.skip -= 1;
@@ -190,6 +214,9 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.state.change(|inner| inner.open -= 1);
+        self.state.change(|inner| {
+            inner.open -= 1;
+            inner.turned_away -= usize::from(self.turned_away);
+        });
     }
 }

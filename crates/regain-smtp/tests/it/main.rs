@@ -9,6 +9,7 @@ mod ledger;
 mod limits;
 mod login;
 mod misbehaviour;
+mod room;
 mod sink;
 mod tls;
 mod trial;

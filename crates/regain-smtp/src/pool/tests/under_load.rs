@@ -18,12 +18,12 @@ impl Dice {
 fn nobody_waits_in_vain(pool: &Pool, seed: u64) {
     let mut guard = pool.shared.lists();
     let lists = &mut *guard;
-    let may_start = lists.live < pool.shared.relay.settings.max_connections();
+    let now = Instant::now();
+    let may_start = lists.live < lists.room.limit(now);
     if lists.idle.is_empty() && !(may_start && lists.waiting.len() > lists.finishing) {
         return;
     }
-    let now = Instant::now();
-    lists.guard.tick(now);
+    lists.tick(now);
     let gate = lists.guard.gate(now);
     let forgotten =
         lists.waiting.iter().take(256).position(|job| gate.admits(job.domain()) && !job.is_abandoned());
