@@ -33,7 +33,8 @@ pub enum Step {
         phase: Phase,
         /// The code.
         code: u16,
-        /// Its lines without the code, as they came; none at the login, which some relays quote.
+        /// Its lines without the code, as they came; none at the login, which some relays quote, or where they
+        /// repeat it later.
         lines: Vec<String>,
     },
 }

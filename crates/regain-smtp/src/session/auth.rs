@@ -50,7 +50,7 @@ impl Login<'_> {
 
     /// RFC 4616, without an authorization identity.
     async fn plain(&self, dialogue: &mut Dialogue<'_>) -> Result<Lines, SendError> {
-        let response = encode(format!("\0{}\0{}", self.user, self.password));
+        let response = encode(plain(self.user, self.password).as_bytes());
         let answer = dialogue.begin("PLAIN", Some(&response)).await?;
         // Some servers ask although the response came with the command.
         if answer.code == 334 { dialogue.say(&response).await } else { Ok(answer) }
@@ -63,7 +63,7 @@ impl Login<'_> {
             if answer.code != 334 {
                 break;
             }
-            answer = dialogue.say(&encode(word.to_owned())).await?;
+            answer = dialogue.say(&encode(word.as_bytes())).await?;
         }
         Ok(answer)
     }
@@ -77,12 +77,12 @@ impl Login<'_> {
         let challenge = answer.lines.first().and_then(|line| STANDARD.decode(line.trim()).ok());
         let unreadable = || SendError::new(Phase::Auth, Cause::Protocol("its challenge is not base64"));
         let digest = hmac_md5(self.password, &challenge.ok_or_else(unreadable)?);
-        dialogue.say(&encode(format!("{} {}", self.user, *digest))).await
+        dialogue.say(&encode(Zeroizing::new(format!("{} {}", self.user, *digest)).as_bytes())).await
     }
 
     /// Google's XOAUTH2, which Microsoft speaks too.
     async fn xoauth2(&self, dialogue: &mut Dialogue<'_>) -> Result<Lines, SendError> {
-        let response = encode(format!("user={}\x01auth=Bearer {}\x01\x01", self.user, self.password));
+        let response = encode(xoauth2(self.user, self.password).as_bytes());
         let answer = dialogue.begin("XOAUTH2", Some(&response)).await?;
         // A refusal comes as a question that holds the reason; the empty answer fetches the code.
         if answer.code == 334 { dialogue.say("").await } else { Ok(answer) }
@@ -127,6 +127,21 @@ impl Dialogue<'_> {
     }
 }
 
-fn encode(text: String) -> Zeroizing<String> {
-    Zeroizing::new(STANDARD.encode(&*Zeroizing::new(text)))
+/// What PLAIN says, before it is encoded.
+pub(super) fn plain(user: &str, password: &str) -> Zeroizing<String> {
+    Zeroizing::new(format!("\0{user}\0{password}"))
+}
+
+/// What XOAUTH2 says, before it is encoded.
+pub(super) fn xoauth2(user: &str, token: &str) -> Zeroizing<String> {
+    Zeroizing::new(format!("{}{token}\x01\x01", *xoauth2_head(user)))
+}
+
+/// What stands before the token there.
+pub(super) fn xoauth2_head(user: &str) -> Zeroizing<String> {
+    Zeroizing::new(format!("user={user}\x01auth=Bearer "))
+}
+
+pub(super) fn encode(text: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(STANDARD.encode(text))
 }

@@ -55,7 +55,7 @@ mod tests {
 
     fn parse(lines: &[&str]) -> Capabilities {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-        Capabilities::parse(&Lines { code: 250, lines })
+        Capabilities::parse(&Lines { code: 250, lines, repeats_login: false })
     }
 
     fn mechanisms(words: &[&str]) -> Mechanisms {

@@ -8,6 +8,7 @@ mod connect;
 mod deadlines;
 mod envelope;
 mod reply;
+mod secrets;
 mod tls;
 mod transaction;
 mod wire;
@@ -27,6 +28,7 @@ use tokio::time::{Instant, timeout};
 use self::auth::Login;
 use self::capabilities::Capabilities;
 use self::deadlines::sooner;
+use self::secrets::Secrets;
 use self::tls::Tls;
 pub(crate) use self::transaction::Mail;
 use self::transaction::{Outgoing, unwanted};
@@ -42,6 +44,7 @@ pub(crate) struct Relay {
     /// Whether it was told already that the login crosses the network in clear.
     warned: AtomicBool,
     connections: Arc<AtomicUsize>,
+    secrets: Arc<Secrets>,
 }
 
 impl Relay {
@@ -58,7 +61,8 @@ impl Relay {
         let own_name = settings.name().map_or_else(connect::own_name, str::to_owned);
         let deadlines = deadlines.lowered_by(&settings);
         let (warned, connections) = (AtomicBool::new(false), Arc::default());
-        Ok(Self { settings, deadlines, tls, own_name, warned, connections })
+        let secrets = Arc::new(Secrets::new(&settings));
+        Ok(Self { settings, deadlines, tls, own_name, warned, connections, secrets })
     }
 
     /// How many connections to it are open, or opening.
@@ -138,7 +142,7 @@ impl Session {
         if encrypted {
             stream = tls.handshake(stream, end(deadlines.tls)).await?;
         }
-        let mut wire = Wire::new(stream, usable_by);
+        let mut wire = Wire::new(stream, usable_by, Arc::clone(&relay.secrets));
         let greeting = wire.reply(Phase::Greeting, deadlines.greeting).await?;
         if greeting.code != 220 {
             return Err(unwanted(Phase::Greeting, greeting));
@@ -152,7 +156,7 @@ impl Session {
                 if capabilities.starttls && ask_for_tls(&mut wire, relay).await? =>
             {
                 let stream = tls.handshake(wire.into_stream(), end(deadlines.tls)).await?;
-                wire = Wire::new(stream, until);
+                wire = Wire::new(stream, until, Arc::clone(&relay.secrets));
                 encrypted = true;
                 // What was said before TLS may have been said by anybody.
                 capabilities = say_ehlo(&mut wire, relay).await?;

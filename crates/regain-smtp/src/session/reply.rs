@@ -72,6 +72,8 @@ impl fmt::Display for EnhancedCode {
 pub(crate) struct Lines {
     pub(crate) code: u16,
     pub(crate) lines: Vec<String>,
+    /// Whether the text is not for people to read.
+    pub(crate) repeats_login: bool,
 }
 
 impl Lines {
@@ -91,7 +93,8 @@ impl Lines {
                 room -= 1;
             }
         }
-        Reply { code: self.code, enhanced, text }
+        let reply = Reply { code: self.code, enhanced, text };
+        if self.repeats_login { reply.without_text() } else { reply }
     }
 }
 
@@ -114,7 +117,7 @@ pub(crate) fn take(bytes: &[u8]) -> Result<Option<(Lines, usize)>, &'static str>
         }
         lines.push(String::from_utf8_lossy(text).into_owned());
         if last {
-            return Ok(Some((Lines { code: number, lines }, taken)));
+            return Ok(Some((Lines { code: number, lines, repeats_login: false }, taken)));
         }
     }
     if bytes.len() >= LONGEST_REPLY { Err("its reply is too long") } else { Ok(None) }

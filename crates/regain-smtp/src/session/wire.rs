@@ -2,12 +2,14 @@
 //! a command means.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::reply::{self, LONGEST_REPLY, Lines};
+use super::secrets::Secrets;
 use crate::trial::{Step, note};
 use crate::{Cause, Phase, SendError};
 
@@ -21,11 +23,12 @@ pub(super) struct Wire {
     received: Vec<u8>,
     /// No step goes on beyond this, however long it may take by itself.
     until: Option<Instant>,
+    secrets: Arc<Secrets>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: Box<dyn Transport>, until: Option<Instant>) -> Self {
-        Self { stream, received: Vec::with_capacity(1024), until }
+    pub(super) fn new(stream: Box<dyn Transport>, until: Option<Instant>, secrets: Arc<Secrets>) -> Self {
+        Self { stream, received: Vec::with_capacity(1024), until, secrets }
     }
 
     /// Sets what all steps from now on must end by, besides their own deadlines.
@@ -143,10 +146,11 @@ impl Wire {
     async fn read(&mut self, phase: Phase) -> Result<Lines, SendError> {
         loop {
             let complete = reply::take(&self.received);
-            if let Some((lines, taken)) =
+            if let Some((mut lines, taken)) =
                 complete.map_err(|why| SendError::new(phase, Cause::Protocol(why)))?
             {
                 self.received.drain(..taken);
+                lines.repeats_login = self.secrets.are_in(&lines);
                 note(|| replied(phase, &lines));
                 return Ok(lines);
             }
@@ -162,7 +166,8 @@ impl Wire {
 }
 
 fn replied(phase: Phase, lines: &Lines) -> Step {
-    let shown = if phase == Phase::Auth { Vec::new() } else { lines.lines.clone() };
+    let withheld = phase == Phase::Auth || lines.repeats_login;
+    let shown = if withheld { Vec::new() } else { lines.lines.clone() };
     Step::Replied { phase, code: lines.code, lines: shown }
 }
 

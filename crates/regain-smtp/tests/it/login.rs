@@ -74,6 +74,33 @@ async fn a_relay_that_repeats_the_login_does_not_get_it_into_an_error() {
 }
 
 #[tokio::test]
+async fn a_relay_that_repeats_the_login_at_any_step_does_not_get_it_into_an_error_or_an_outcome() {
+    let features = Features::tls(ServerTls::StartTls).with_login(USER, PASSWORD);
+    for leak in ["AHVzZXJAZXhhbXBsZS5vcmcAcDrDpCBzM2NyM3Q=", "cDrDpCBzM2NyM3Q=", PASSWORD] {
+        for phase in [
+            Phase::Greeting,
+            Phase::Ehlo,
+            Phase::StartTls,
+            Phase::Auth,
+            Phase::Mail,
+            Phase::Rcpt,
+            Phase::Data,
+            Phase::FinalDot,
+        ] {
+            let server = ScriptedServer::with(features.clone()).await;
+            server.on(phase, Behaviour::Reply(format!("554 5.7.1 after AUTH PLAIN {leak}")));
+            let error = send(&pool_at(&server, &url(&server), deadlines())).await.expect_err("refused");
+            let reply = error.reply().expect("a reply");
+            assert_eq!((reply.codes().as_str(), reply.text()), ("554 5.7.1", ""), "{phase}");
+        }
+        let server = ScriptedServer::with(features.clone()).await;
+        server.on(Phase::FinalDot, Behaviour::Reply(format!("250 2.0.0 taken from {leak}")));
+        let accepted = send(&pool_at(&server, &url(&server), deadlines())).await.expect("accepted");
+        assert_eq!(accepted.reply.text(), "");
+    }
+}
+
+#[tokio::test]
 async fn a_relay_that_asks_for_ever_is_left() {
     let server = ScriptedServer::with(Features::default().with_login(USER, PASSWORD)).await;
     server.on(Phase::Auth, Behaviour::reply("334 "));
