@@ -166,7 +166,7 @@ impl Courier {
     /// down yet: that is [`Courier::settle`].
     ///
     /// # Errors
-    /// When there is no randomness; the lease then runs out.
+    /// When there is no randomness; [`Courier::failed_internally`] is what to write down then.
     pub async fn attempt(&self, ready: Ready) -> Result<Settlement, Trouble> {
         let Ready { claimed, parcel, route } = ready;
         let letter = &claimed.letter;

@@ -92,7 +92,13 @@ impl Run {
                 () = sleep_until(look.at) => look.eager = true,
                 () = self.signals.room.notified(), if look.when_one_ends => look.at = Instant::now(),
                 () = self.signals.comes_again.notified() => look.at = Instant::now(),
-                Some(done) = batches.tasks.join_next_with_id() => batches.ended(done),
+                Some(done) = batches.tasks.join_next_with_id() => {
+                    batches.ended(done);
+                    // Letters that never came to a delivery have left their places, too.
+                    if look.when_one_ends {
+                        look.at = Instant::now();
+                    }
+                }
                 _ = renew.tick() => self.renew(&batches).await,
                 _ = watch.tick() => if self.watch.changed_elsewhere().await { look = Look::now() },
             }

@@ -8,10 +8,13 @@ use async_trait::async_trait;
 use regain_core::mailer::LaterKind;
 use regain_core::outbox::courier::Courier;
 use regain_core::outbox::relays::Relay;
+use regain_core::rng::NoRandomness;
 use regain_core::store::LetterFilter;
 use regain_core::testing::MemoryStore;
 use regain_core::testing::desk::Desk;
-use regain_core::{Clock, DeliveryError, LetterState, Mailer, Parcel, Receipt, Service, Timestamp};
+use regain_core::{
+    Clock, DeliveryError, LetterState, Mailer, OsRng, Parcel, Receipt, Rng, Service, Timestamp,
+};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -206,15 +209,13 @@ impl Clock for Treacherous {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_restarts_the_courier_and_a_lasting_one_shows() {
-    let desk = Desk::over(Arc::new(MemoryStore::default()));
-    let clock = Arc::new(Treacherous { clock: desk.clock.clone(), panics: AtomicBool::new(true) });
+/// The same desk with another clock and, if one is given, other randomness.
+fn with(desk: Desk, clock: Arc<dyn Clock>, rng: Option<Arc<dyn Rng>>) -> Desk {
     let fine = desk.service;
     let service = Arc::new(Service {
         store: fine.store.clone(),
-        clock: clock.clone(),
-        rng: fine.rng.clone(),
+        clock,
+        rng: rng.unwrap_or_else(|| fine.rng.clone()),
         hashing: regain_core::HashPool::start(regain_core::HashCost::CHEAP, fine.rng.clone()).unwrap(),
         policy: fine.policy.clone(),
         limiter: regain_core::limits::Limiter::new(fine.policy.limits),
@@ -222,7 +223,40 @@ async fn a_panic_restarts_the_courier_and_a_lasting_one_shows() {
         token_key: fine.token_key.clone(),
         wake: Arc::default(),
     });
-    let running = run(Desk { service, ..desk }, Gate::with(100), LONG);
+    Desk { service, ..desk }
+}
+
+/// Has nothing to give the second time that it is asked.
+#[derive(Default)]
+struct FailsSecond(AtomicU32);
+
+impl Rng for FailsSecond {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), NoRandomness> {
+        if self.0.fetch_add(1, Ordering::SeqCst) == 1 { Err(NoRandomness) } else { OsRng.fill(buffer) }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_that_could_not_be_prepared_leave_their_places_to_others_at_once() {
+    let desk = Desk::over(Arc::new(MemoryStore::default()));
+    for i in 0..6 {
+        desk.register(&format!("a{i}@example.org"), "a password").await.unwrap();
+    }
+    // The first claim takes all three places at the relay, and its letters cannot be armed.
+    let clock = desk.clock.clone();
+    let running = run(with(desk, clock, Some(Arc::new(FailsSecond::default()))), Gate::with(100), LONG);
+    until("the others are sent", async || count(&running.desk, LetterState::Sent).await == 3).await;
+    assert_eq!(count(&running.desk, LetterState::Claimed).await, 3, "these wait for their lease");
+    running.stop.cancel();
+    running.courier.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_restarts_the_courier_and_a_lasting_one_shows() {
+    let desk = Desk::over(Arc::new(MemoryStore::default()));
+    let clock = Arc::new(Treacherous { clock: desk.clock.clone(), panics: AtomicBool::new(true) });
+    let desk = with(desk, clock.clone(), None);
+    let running = run(desk, Gate::with(100), LONG);
     let status = running.courier.status();
     until("it counts as dead", async || status.state() == CourierState::Dead).await;
     clock.panics.store(false, Ordering::SeqCst);
