@@ -4,9 +4,17 @@
 //! transaction whose conditions are in its SQL.
 
 mod data_lock;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(all(feature = "postgres", feature = "testing"))]
+pub mod testing;
 
 pub use data_lock::{DataLock, LockError};
+#[cfg(feature = "postgres")]
+pub use postgres::{
+    DatabaseClock, PostgresError, PostgresOptions, PostgresSettings, PostgresStore, SettingsError,
+};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{OpenError, Options, SqliteStore};

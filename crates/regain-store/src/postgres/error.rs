@@ -1,0 +1,194 @@
+//! What PostgreSQL's errors mean to a caller. Messages are a code and fixed words: never the values of a row.
+
+use std::path::PathBuf;
+
+use deadpool_postgres::PoolError;
+use regain_core::StoreError;
+use tokio_postgres::error::SqlState;
+
+/// A database was not opened, or not migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresError {
+    /// The file of root certificates cannot be used.
+    #[error("sslrootcert {path} cannot be used: {reason}")]
+    Roots {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// TLS cannot be set up.
+    #[error("TLS towards the database cannot be set up: {0}")]
+    Tls(String),
+    /// No server took the connection.
+    #[error("the database {database} cannot be reached: {reason}")]
+    Unreachable {
+        /// Where, without a password.
+        database: String,
+        /// What the client library or the server says.
+        reason: String,
+    },
+    /// A statement failed while it was looked at or migrated.
+    #[error("the database {database} cannot be used: {reason}")]
+    Unusable {
+        /// Where, without a password.
+        database: String,
+        /// PostgreSQL's code and words.
+        reason: String,
+    },
+    /// Text would not be kept as it is.
+    #[error("the database {database} has the encoding {encoding}: make one with ENCODING 'UTF8'")]
+    Encoding {
+        /// Where, without a password.
+        database: String,
+        /// Its encoding.
+        encoding: String,
+    },
+    /// There are tables in its schema, but none of Regain.
+    #[error("the schema regain of the database {0} is not empty, and not one of Regain")]
+    Foreign(String),
+    /// A newer Regain has migrated it, and says that this one cannot work with it.
+    #[error(
+        "the database {database} has schema {found}, but this version of Regain knows schemas up to {known} only; \
+         run a newer version"
+    )]
+    Newer {
+        /// Where, without a password.
+        database: String,
+        /// Its schema.
+        found: i64,
+        /// The newest schema that is known here.
+        known: i64,
+    },
+    /// Its schema is that of an older version, and it was opened without bringing it up to date.
+    #[error(
+        "the database {0} has the schema of an older version of Regain, or none; it is brought up to date when a server of \
+         this version starts, or by regain migrate"
+    )]
+    Older(String),
+    /// A migration that was applied is not the one that is known by its number.
+    #[error(
+        "the database {database} was migrated with another text of migration {number}; it was not made by a release"
+    )]
+    Altered {
+        /// Where, without a password.
+        database: String,
+        /// Which one.
+        number: i64,
+    },
+}
+
+/// Why a step was not done.
+#[derive(Debug)]
+pub(crate) enum StepError {
+    /// PostgreSQL, or the way to it.
+    Postgres(tokio_postgres::Error),
+    /// A value in a row is none that the column may have; says which column.
+    Row(String),
+    /// No connection could be had.
+    Pool(&'static str),
+    /// There was no answer in time. Whether the step was done is unknown.
+    TooLate,
+}
+
+impl From<tokio_postgres::Error> for StepError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+impl From<PoolError> for StepError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => Self::Postgres(error),
+            PoolError::Timeout(_) => Self::Pool("no connection to it was free in time"),
+            PoolError::Closed => Self::Pool("it is closed"),
+            PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+                Self::Pool("a connection could not be set up")
+            }
+        }
+    }
+}
+
+impl StepError {
+    /// Whether it was undone because of another step at the same time, so that it can be done again.
+    pub(crate) fn is_conflict(&self) -> bool {
+        self.code().is_some_and(|code| {
+            *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED
+        })
+    }
+
+    /// Whether one of several steps in a transaction may be to blame, so that the others go without it.
+    pub(crate) fn is_of_one(&self) -> bool {
+        self.is_conflict()
+            || self.code().is_some_and(|code| {
+                *code == SqlState::OUT_OF_MEMORY
+                    || *code == SqlState::LOCK_NOT_AVAILABLE
+                    || ["22", "23"].iter().any(|class| code.code().starts_with(class))
+            })
+    }
+
+    /// Whether the connection is of no use any more.
+    pub(crate) fn spoils_connection(&self) -> bool {
+        match self {
+            Self::Postgres(error) => match error.code() {
+                // A server that has become a standby keeps its connections and refuses to write for good.
+                Some(code) => *code == SqlState::READ_ONLY_SQL_TRANSACTION || code.code().starts_with("57P"),
+                None => true,
+            },
+            Self::TooLate => true,
+            Self::Row(_) | Self::Pool(_) => false,
+        }
+    }
+
+    fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Postgres(error) => error.code(),
+            Self::Row(_) | Self::Pool(_) | Self::TooLate => None,
+        }
+    }
+
+    /// Words without values.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Postgres(error) => words(error),
+            Self::Row(column) => format!("{column} of a row cannot be read"),
+            Self::Pool(reason) => (*reason).to_owned(),
+            Self::TooLate => "it did not answer in time".to_owned(),
+        }
+    }
+}
+
+impl From<StepError> for StoreError {
+    fn from(error: StepError) -> Self {
+        let words = error.words();
+        let is_broken = match &error {
+            StepError::Row(_) => true,
+            StepError::Pool(_) | StepError::TooLate => false,
+            // Data, constraints, SQL itself, features, the server's own bugs; everything else may pass.
+            StepError::Postgres(inner) => match inner.code() {
+                Some(code) => {
+                    ["22", "23", "42", "0A", "XX"].iter().any(|class| code.code().starts_with(class))
+                }
+                // The client library could not make sense of a value.
+                None => inner.as_db_error().is_none() && is_conversion(inner),
+            },
+        };
+        if is_broken { Self::Broken(words) } else { Self::Unavailable(words) }
+    }
+}
+
+/// PostgreSQL's code with its severity; of a connection's fault the client library's words. A server's message may quote
+/// values, so it is left out.
+pub(crate) fn words(error: &tokio_postgres::Error) -> String {
+    match error.code() {
+        Some(code) => format!("PostgreSQL {}", code.code()),
+        None => error.to_string(),
+    }
+}
+
+fn is_conversion(error: &tokio_postgres::Error) -> bool {
+    // There is no other way to ask: the library keeps its kinds to itself.
+    let words = error.to_string();
+    words.starts_with("error deserializing column") || words.starts_with("error serializing parameter")
+}

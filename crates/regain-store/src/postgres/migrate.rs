@@ -1,0 +1,262 @@
+//! Brings the schema up to date: numbered SQL files, embedded, each applied once and remembered with its SHA-256.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use regain_core::KeyMode;
+use tokio::time::timeout;
+use tokio_postgres::{Client, Transaction};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::{PostgresError, words};
+use super::pool::SESSION;
+use super::settings::PostgresSettings;
+
+/// A step of the schema. Its number is its place in [`MIGRATIONS`], counted from 1: the same numbers as on SQLite.
+pub(crate) struct Migration {
+    /// Its file, without the ending.
+    pub(crate) name: &'static str,
+    /// Its text.
+    pub(crate) sql: &'static str,
+    /// Software that knows the schema of this number, and none behind it, still works once this one is applied: so
+    /// versions run side by side while they are replaced one by one.
+    pub(crate) works_from: i64,
+}
+
+macro_rules! migration {
+    ($name:literal, works_from $from:literal) => {
+        Migration {
+            name: $name,
+            sql: include_str!(concat!("../../migrations/postgres/", $name, ".sql")),
+            works_from: $from,
+        }
+    };
+}
+
+/// All of them, in order. A released one never changes.
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    migration!("0001_schema", works_from 1),
+    migration!("0002_deleted_accounts", works_from 2),
+    migration!("0003_crashes", works_from 3),
+    migration!("0004_waiting_by_purpose", works_from 3),
+];
+
+/// The advisory lock that whoever migrates holds: "regain" in ASCII.
+const LOCK: i64 = 0x7265_6761_696e;
+/// Connecting for a migration, all servers and the greeting included, takes no longer.
+const CONNECT: Duration = Duration::from_secs(30);
+
+/// Applies what is missing, all or nothing, and answers how names are compared.
+pub(super) async fn migrate(
+    settings: &PostgresSettings,
+    tls: &MakeRustlsConnect,
+    key_mode_if_new: KeyMode,
+) -> Result<KeyMode, PostgresError> {
+    let database = settings.to_string();
+    let mut client = connect(settings, tls).await?;
+    let failed = unusable(&database);
+    // Others may take minutes for theirs.
+    client.batch_execute("SET lock_timeout = 0").await.map_err(&failed)?;
+    let step = client.transaction().await.map_err(&failed)?;
+    step.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(&failed)?;
+    if !has_table(&step, "migrations").await.map_err(&failed)? {
+        if !is_empty(&step).await.map_err(&failed)? {
+            return Err(PostgresError::Foreign(database.clone()));
+        }
+        make_schema(&step).await.map_err(&failed)?;
+    }
+    check_not_newer(&step, &database).await?;
+    for (number, migration) in (1..).zip(MIGRATIONS) {
+        if is_applied(&step, &database, number, migration).await? {
+            continue;
+        }
+        step.batch_execute(migration.sql).await.map_err(&failed)?;
+        step.execute(
+            "INSERT INTO migrations (number, name, sha256, works_from) VALUES ($1, $2, $3, $4)",
+            &[&number, &migration.name, &sha256(migration.sql), &migration.works_from],
+        )
+        .await
+        .map_err(&failed)?;
+    }
+    step.execute(
+        "INSERT INTO meta (key, value) VALUES ('key_mode', $1) ON CONFLICT (key) DO NOTHING",
+        &[&key_mode_word(key_mode_if_new)],
+    )
+    .await
+    .map_err(&failed)?;
+    let key_mode = key_mode_of(&step, &database).await?;
+    step.commit().await.map_err(&failed)?;
+    Ok(key_mode)
+}
+
+/// Checks that nothing is missing, and answers how names are compared.
+pub(super) async fn check(
+    settings: &PostgresSettings,
+    tls: &MakeRustlsConnect,
+    _: KeyMode,
+) -> Result<KeyMode, PostgresError> {
+    let database = settings.to_string();
+    let mut client = connect(settings, tls).await?;
+    let step = client.transaction().await.map_err(unusable(&database))?;
+    match count_pending(&step, &database).await? {
+        0 => key_mode_of(&step, &database).await,
+        _ => Err(PostgresError::Older(database)),
+    }
+}
+
+/// How many migrations are missing; changes nothing.
+pub(super) async fn pending(
+    settings: &PostgresSettings,
+    tls: &MakeRustlsConnect,
+) -> Result<usize, PostgresError> {
+    let database = settings.to_string();
+    let mut client = connect(settings, tls).await?;
+    let step = client.transaction().await.map_err(unusable(&database))?;
+    count_pending(&step, &database).await
+}
+
+/// A connection outside the pool, which ends when it is dropped.
+async fn connect(settings: &PostgresSettings, tls: &MakeRustlsConnect) -> Result<Client, PostgresError> {
+    let unreachable = |reason| PostgresError::Unreachable { database: settings.to_string(), reason };
+    let (client, connection) = timeout(CONNECT, settings.config.connect(tls.clone()))
+        .await
+        .map_err(|_| unreachable("it does not answer".to_owned()))?
+        .map_err(|error| unreachable(why_not(&error)))?;
+    tokio::spawn(async move {
+        // Whoever waits for an answer gets the error too.
+        let _ = connection.await;
+    });
+    client.batch_execute(SESSION).await.map_err(unusable(&settings.to_string()))?;
+    let encoding: String = client
+        .query_one("SELECT current_setting('server_encoding')", &[])
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(unusable(&settings.to_string()))?;
+    if encoding != "UTF8" {
+        return Err(PostgresError::Encoding { database: settings.to_string(), encoding });
+    }
+    Ok(client)
+}
+
+/// What went wrong while connecting, the server's own sentence included: it names the user or the database, no password.
+pub(super) fn why_not(error: &tokio_postgres::Error) -> String {
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(said), _) => format!("{} (PostgreSQL {})", said.message(), said.code().code()),
+        (None, Some(source)) => format!("{error}: {source}"),
+        (None, None) => error.to_string(),
+    }
+}
+
+async fn make_schema(step: &Transaction<'_>) -> Result<(), tokio_postgres::Error> {
+    // Looked for first: who may not make schemas can still use one that was made for them.
+    let is_there = "SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = 'regain')";
+    if !step.query_one(is_there, &[]).await?.try_get::<_, bool>(0)? {
+        step.batch_execute("CREATE SCHEMA regain").await?;
+    }
+    step.batch_execute(
+        "CREATE TABLE migrations (
+            number     BIGINT PRIMARY KEY,
+            name       TEXT NOT NULL,
+            sha256     BYTEA NOT NULL,
+            works_from BIGINT NOT NULL,
+            applied    TIMESTAMPTZ NOT NULL DEFAULT now()
+        )",
+    )
+    .await
+}
+
+async fn count_pending(step: &Transaction<'_>, database: &str) -> Result<usize, PostgresError> {
+    let failed = unusable(database);
+    if !has_table(step, "migrations").await.map_err(&failed)? {
+        return if is_empty(step).await.map_err(&failed)? {
+            Ok(MIGRATIONS.len())
+        } else {
+            Err(PostgresError::Foreign(database.to_owned()))
+        };
+    }
+    check_not_newer(step, database).await?;
+    let mut pending = 0;
+    for (number, migration) in (1..).zip(MIGRATIONS) {
+        pending += usize::from(!is_applied(step, database, number, migration).await?);
+    }
+    Ok(pending)
+}
+
+/// A database that later software has migrated is fine, as long as that software says so.
+async fn check_not_newer(step: &Transaction<'_>, database: &str) -> Result<(), PostgresError> {
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let row = step
+        .query_one("SELECT coalesce(max(number), 0), coalesce(max(works_from), 0) FROM migrations", &[])
+        .await
+        .map_err(unusable(database))?;
+    let (found, works_from): (i64, i64) = (row.get(0), row.get(1));
+    if works_from > known {
+        return Err(PostgresError::Newer { database: database.to_owned(), found, known });
+    }
+    if found > known {
+        tracing::info!(
+            found,
+            known,
+            "the database has the schema of a newer version, which this one can work with"
+        );
+    }
+    Ok(())
+}
+
+/// Whether a migration was applied, with the text that it has here.
+async fn is_applied(
+    step: &Transaction<'_>,
+    database: &str,
+    number: i64,
+    migration: &Migration,
+) -> Result<bool, PostgresError> {
+    let applied = step
+        .query_opt("SELECT sha256 FROM migrations WHERE number = $1", &[&number])
+        .await
+        .map_err(unusable(database))?;
+    match applied.map(|row| row.get::<_, Vec<u8>>(0)) {
+        None => Ok(false),
+        Some(applied) if applied == sha256(migration.sql) => Ok(true),
+        Some(_) => Err(PostgresError::Altered { database: database.to_owned(), number }),
+    }
+}
+
+async fn key_mode_of(step: &Transaction<'_>, database: &str) -> Result<KeyMode, PostgresError> {
+    let word: String = step
+        .query_one("SELECT value FROM meta WHERE key = 'key_mode'", &[])
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(unusable(database))?;
+    [KeyMode::Folded, KeyMode::Exact].into_iter().find(|mode| key_mode_word(*mode) == word).ok_or_else(|| {
+        PostgresError::Unusable {
+            database: database.to_owned(),
+            reason: "it does not say how names are compared".to_owned(),
+        }
+    })
+}
+
+fn key_mode_word(mode: KeyMode) -> &'static str {
+    match mode {
+        KeyMode::Folded => "folded",
+        KeyMode::Exact => "exact",
+    }
+}
+
+async fn has_table(step: &Transaction<'_>, name: &str) -> Result<bool, tokio_postgres::Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'regain' AND tablename = $1)";
+    step.query_one(sql, &[&name]).await?.try_get(0)
+}
+
+async fn is_empty(step: &Transaction<'_>) -> Result<bool, tokio_postgres::Error> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = to_regnamespace('regain'))";
+    step.query_one(sql, &[]).await?.try_get(0)
+}
+
+/// SHA-256 of a migration's text.
+pub(crate) fn sha256(text: &str) -> Vec<u8> {
+    digest(&SHA256, text.as_bytes()).as_ref().to_vec()
+}
+
+fn unusable(database: &str) -> impl Fn(tokio_postgres::Error) -> PostgresError {
+    move |error| PostgresError::Unusable { database: database.to_owned(), reason: words(&error) }
+}

@@ -1,0 +1,157 @@
+//! Connections, and how steps are done on them: with bounded waits, again after a conflict, never answered before a commit.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts, Transaction,
+};
+use futures_util::future::BoxFuture;
+use regain_core::StoreError;
+use tokio::time::timeout;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::{PostgresError, StepError};
+use super::settings::PostgresSettings;
+
+/// A step that meets others at the same rows is done so often before it is given up.
+const ATTEMPTS: usize = 8;
+
+/// What each session is told. Names are looked up in our schema alone, whatever the role's defaults. Half a group is never
+/// seen, so the weakest isolation suffices; who waits for a row longer than this is better off with an error. A server whose
+/// commits do not wait for the disk is told to wait. A transaction whose client has vanished lets go of its rows.
+pub(super) const SESSION: &str = "
+    SET search_path = regain, pg_temp;
+    SET default_transaction_isolation = 'read committed';
+    SET default_transaction_read_only = off;
+    SET jit = off;
+    SET lock_timeout = '4s';
+    SET statement_timeout = 0;
+    SET idle_in_transaction_session_timeout = '15s';
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+
+/// Tells the compiler that what a step borrows (`'a`) lives longer than its turn on a connection (`'t`).
+pub(crate) type Outlives<'t, 'a> = PhantomData<&'t &'a ()>;
+
+/// A pool of connections.
+pub(crate) struct Connections {
+    pool: Pool,
+    patience: Duration,
+    is_failing: AtomicBool,
+}
+
+impl Connections {
+    /// A pool of at most `size` connections, each made when it is first needed. A step gets no connection, or no answer, for
+    /// at most `patience`.
+    pub(crate) fn new(
+        settings: &PostgresSettings,
+        tls: MakeRustlsConnect,
+        size: usize,
+        patience: Duration,
+    ) -> Result<Self, PostgresError> {
+        let how = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(settings.config.clone(), tls, how);
+        let tell = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
+            Box::pin(async move { client.batch_execute(SESSION).await.map_err(HookError::Backend) })
+        });
+        let pool = Pool::builder(manager)
+            .max_size(size.max(1))
+            .timeouts(Timeouts { wait: Some(patience), create: Some(patience), recycle: Some(patience) })
+            .post_create(tell)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| PostgresError::Tls(error.to_string()))?;
+        Ok(Self { pool, patience, is_failing: AtomicBool::new(false) })
+    }
+
+    /// Does a step that is one statement, or that only reads.
+    pub(crate) async fn run<'a, T>(
+        &self,
+        work: impl for<'c> Fn(&'c mut Object, Outlives<'c, 'a>) -> BoxFuture<'c, Result<T, StepError>>,
+    ) -> Result<T, StoreError> {
+        let mut attempt = 1;
+        loop {
+            let mut client = match self.get().await {
+                Ok(client) => client,
+                Err(error) => {
+                    self.note(&error);
+                    return Err(error.into());
+                }
+            };
+            let outcome = self.in_time(work(&mut client, PhantomData)).await;
+            self.give_back(client, &outcome);
+            match outcome {
+                Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome.map_err(StoreError::from),
+            }
+        }
+    }
+
+    /// Does a step in a transaction of its own, and answers after its commit.
+    pub(crate) async fn transact<'a, T: Send>(
+        &self,
+        work: impl for<'t> Fn(&'t Transaction<'t>, Outlives<'t, 'a>) -> BoxFuture<'t, Result<T, StepError>> + Sync,
+    ) -> Result<T, StoreError> {
+        self.run(|client, _| {
+            let work = &work;
+            Box::pin(async move {
+                let transaction = client.transaction().await?;
+                let value = work(&transaction, PhantomData).await?;
+                transaction.commit().await?;
+                Ok(value)
+            })
+        })
+        .await
+    }
+
+    /// A connection, for at most the usual patience.
+    pub(crate) async fn get(&self) -> Result<Object, StepError> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// Waits for an answer for at most the usual patience.
+    pub(crate) async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, StepError>>,
+    ) -> Result<T, StepError> {
+        timeout(self.patience, work).await.unwrap_or(Err(StepError::TooLate))
+    }
+
+    /// Gives a connection back, or closes it where it is of no use any more.
+    pub(crate) fn give_back<T>(&self, client: Object, outcome: &Result<T, StepError>) {
+        match outcome {
+            Ok(_) => self.is_failing.store(false, Ordering::Relaxed),
+            Err(error) => {
+                if error.spoils_connection() {
+                    drop(Object::take(client));
+                }
+                self.note(error);
+            }
+        }
+    }
+
+    /// Whether the last step could not be done since the database was not to be had.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Closes all connections; steps that come later fail as unavailable.
+    pub(crate) fn close(&self) {
+        self.pool.close();
+    }
+
+    fn note(&self, error: &StepError) {
+        let is_unavailable = match error {
+            StepError::Row(_) => false,
+            StepError::Pool(_) | StepError::TooLate => true,
+            StepError::Postgres(inner) => {
+                !error.is_conflict() && (inner.code().is_none() || error.spoils_connection())
+            }
+        };
+        if is_unavailable {
+            self.is_failing.store(true, Ordering::Relaxed);
+        }
+    }
+}

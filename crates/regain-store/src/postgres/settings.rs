@@ -1,0 +1,254 @@
+//! Where a PostgreSQL database is and how it is spoken to: a URL as libpq takes it, checked whole before anything connects.
+//!
+//! See <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+
+/// The options that are taken: those of libpq that the client library knows, and `sslrootcert`.
+const KNOWN: &[&str] = &[
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "load_balance_hosts",
+    "options",
+    "password",
+    "port",
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+/// A server that does not answer within this is given up for the next.
+const CONNECT: Duration = Duration::from_secs(3);
+/// A connection whose data nobody acknowledges for so long is closed.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
+/// A connection that has been silent for so long is asked whether it is still there.
+const SILENT: Duration = Duration::from_secs(30);
+
+/// Where a PostgreSQL database is, who connects and how. Holds a password: it has no `Debug`, and its `Display` shows none.
+#[derive(Clone)]
+pub struct PostgresSettings {
+    pub(crate) config: Config,
+    pub(crate) roots: Roots,
+}
+
+/// Which certificates a server's may come from.
+#[derive(Clone)]
+pub(crate) enum Roots {
+    /// Those of the operating system.
+    System,
+    /// Those in this PEM file.
+    File(PathBuf),
+}
+
+/// Why a database URL cannot be used. Never shows a value that may be secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// It does not begin as such a URL does.
+    #[error("it must begin with postgres:// or postgresql://")]
+    Scheme,
+    /// An option that is not supported.
+    #[error("the option {0} is not supported; supported are {known}", known = KNOWN.join(", "))]
+    Unknown(String),
+    /// An option is there twice.
+    #[error("the option {0} is given twice")]
+    Twice(String),
+    /// A value that the option does not take.
+    #[error("{option}: {reason}")]
+    Value {
+        /// Which option.
+        option: &'static str,
+        /// What is wrong with it, and what to write.
+        reason: &'static str,
+    },
+    /// The client library refuses it.
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl FromStr for PostgresSettings {
+    type Err = SettingsError;
+
+    /// Reads `postgres://user:password@host1:5432,host2/database?option=value`.
+    ///
+    /// Where nothing else is said, a server over the network must show a certificate for its name (`sslmode=require`), one on
+    /// this machine need not (`disable`); the session must be able to write; connecting takes 3 s at most.
+    fn from_str(url: &str) -> Result<Self, SettingsError> {
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(SettingsError::Scheme);
+        }
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let mut given = Given::default();
+        let mut rest = Vec::new();
+        for option in query.split('&').filter(|option| !option.is_empty()) {
+            if given.take(option)? {
+                rest.push(option);
+            }
+        }
+        let clean = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
+        let mut config: Config = clean.parse().map_err(|error: tokio_postgres::Error| unreadable(&error))?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(SettingsError::Value { option: "host", reason: "no server is named" });
+        }
+        if config.get_user().is_none() {
+            return Err(SettingsError::Value {
+                option: "user",
+                reason: "nobody is named: write postgres://USER@…",
+            });
+        }
+        if config.get_target_session_attrs() == TargetSessionAttrs::ReadOnly {
+            return Err(SettingsError::Value {
+                option: "target_session_attrs",
+                reason: "Regain writes: leave it out, or write read-write",
+            });
+        }
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        config.ssl_mode(given.ssl_mode.unwrap_or_else(|| default_mode(&config)));
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(UNACKNOWLEDGED);
+        }
+        if !given.has_idle {
+            config.keepalives_idle(SILENT);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("regain");
+        }
+        Ok(Self { config, roots: given.roots.map_or(Roots::System, Roots::File) })
+    }
+}
+
+impl PostgresSettings {
+    /// The same, with this password in place of the URL's.
+    #[must_use]
+    pub fn with_password(mut self, password: &str) -> Self {
+        self.config.password(password);
+        self
+    }
+
+    /// Whether there is a password to show to the server.
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
+    }
+}
+
+impl fmt::Display for PostgresSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ports = self.config.get_ports();
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        });
+        let hosts: Vec<String> = if self.config.get_hosts().is_empty() {
+            self.config.get_hostaddrs().iter().map(IpAddr::to_string).collect()
+        } else {
+            hosts.collect()
+        };
+        write!(f, "postgres://")?;
+        for (at, host) in hosts.iter().enumerate() {
+            let comma = if at > 0 { "," } else { "" };
+            let port = ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+            write!(f, "{comma}{host}:{port}")?;
+        }
+        write!(f, "/{}", self.config.get_dbname().or(self.config.get_user()).unwrap_or_default())
+    }
+}
+
+/// What is read here and not by the client library.
+#[derive(Default)]
+struct Given {
+    seen: Vec<String>,
+    ssl_mode: Option<SslMode>,
+    roots: Option<PathBuf>,
+    has_idle: bool,
+}
+
+impl Given {
+    /// Reads one `key=value`. Answers whether the client library is to read it too.
+    fn take(&mut self, option: &str) -> Result<bool, SettingsError> {
+        let (key, value) = option.split_once('=').unwrap_or((option, ""));
+        if !KNOWN.contains(&key) {
+            return Err(SettingsError::Unknown(key.chars().take(40).collect()));
+        }
+        if self.seen.iter().any(|seen| seen == key) && key != "host" && key != "hostaddr" && key != "port" {
+            return Err(SettingsError::Twice(key.to_owned()));
+        }
+        self.seen.push(key.to_owned());
+        match key {
+            "sslmode" => self.ssl_mode = Some(mode(value)?),
+            "sslrootcert" => self.roots = root_file(value)?,
+            "keepalives_idle" => {
+                self.has_idle = true;
+                return Ok(true);
+            }
+            _ => return Ok(true),
+        }
+        Ok(false)
+    }
+}
+
+/// What is encrypted is verified too: `require` without that would only keep out those who listen, not those who answer.
+fn mode(word: &str) -> Result<SslMode, SettingsError> {
+    match word {
+        "disable" => Ok(SslMode::Disable),
+        "prefer" => Ok(SslMode::Prefer),
+        "require" | "verify-full" => Ok(SslMode::Require),
+        _ => Err(SettingsError::Value {
+            option: "sslmode",
+            reason: "write verify-full (or require, which verifies too), prefer, or disable",
+        }),
+    }
+}
+
+fn root_file(value: &str) -> Result<Option<PathBuf>, SettingsError> {
+    let path = percent_decode_str(value)
+        .decode_utf8()
+        .map_err(|_| SettingsError::Value { option: "sslrootcert", reason: "it must be a path in UTF-8" })?;
+    match path.as_ref() {
+        "" => Err(SettingsError::Value {
+            option: "sslrootcert",
+            reason: "write the path of a PEM file, or system",
+        }),
+        "system" => Ok(None),
+        path => Ok(Some(PathBuf::from(path))),
+    }
+}
+
+/// A server on this machine needs no certificate: nobody is between.
+fn default_mode(config: &Config) -> SslMode {
+    let is_near = |host: &Host| match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+    };
+    let are_near = config.get_hosts().iter().all(is_near)
+        && config.get_hostaddrs().iter().all(|address| address.is_loopback());
+    if are_near { SslMode::Disable } else { SslMode::Require }
+}
+
+/// What the client library says, which names options but no values.
+fn unreadable(error: &tokio_postgres::Error) -> SettingsError {
+    let reason = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    SettingsError::Unreadable(reason)
+}

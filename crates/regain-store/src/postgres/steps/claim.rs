@@ -1,0 +1,267 @@
+//! The claim: which letters a courier gets, what is closed or put off on the way, and giving claims back.
+//!
+//! Couriers of several processes claim at the same time: each passes over the letters that another has in its hands.
+
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use regain_core::letter::ClaimedLetter;
+use regain_core::outbox::{backoff, budget, crashes};
+use regain_core::store::{Batch, ClaimOrder};
+use regain_core::{Account, Letter, LetterId, LetterState, Purpose, Timestamp};
+use tokio_postgres::Row;
+
+use super::changes::{Change, Changes};
+use super::spent::Spent;
+use crate::postgres::error::StepError;
+use crate::postgres::rows::{
+    ACCOUNT_WIDTH, LETTER_WIDTH, account, account_columns, bytes, get, letter, letter_columns, small,
+};
+
+/// No lease runs longer than this; one that does was given by a clock that was wrong.
+const LONGEST_LEASE: Duration = Duration::from_secs(600);
+/// So many letters are looked at in one go, at least.
+const PAGE: usize = 64;
+/// One claim closes or puts off no more letters than about so many.
+const PASSED_AT_ONCE: usize = 500;
+
+/// Claims what is due from both ends of the queue.
+pub(crate) async fn claim(
+    t: &Transaction<'_>,
+    order: &ClaimOrder,
+    now: Timestamp,
+) -> Result<Batch, StepError> {
+    let budget = match order.budget {
+        Some(budget) => Some(Spent::read(t, budget, now).await?),
+        None => None,
+    };
+    let mut claiming = Claiming { t, order, now, budget, passed: 0, batch: Batch::default() };
+    let of_the_oldest = order.limit.saturating_sub(order.newest);
+    claiming.take_from(OLDEST, of_the_oldest).await?;
+    let oldest = claiming.batch.letters.len();
+    // Where fewer are due than were asked for, there are no others.
+    if oldest == of_the_oldest {
+        claiming.take_from(NEWEST, order.limit).await?;
+    }
+    let mut batch = claiming.batch;
+    // Somebody waits for the newest now: they go first.
+    batch.letters.rotate_left(oldest);
+    Ok(batch)
+}
+
+/// Gives back whatever is claimed, since whoever held it has ended.
+pub(crate) async fn free_all_claims(t: &Transaction<'_>, now: Timestamp) -> Result<usize, StepError> {
+    let look = "SELECT id, crashes FROM letters WHERE state = 'claimed' ORDER BY id FOR UPDATE";
+    let mut changes = Changes::default();
+    for row in t.query(look, &[]).await? {
+        let id = LetterId::from_bytes(bytes(&row, 0)?);
+        let crashes = small(&row, 1)?.saturating_add(1);
+        let change = if crashes >= crashes::MOST {
+            Change::end(LetterState::Dead, now, crashes::REASON)
+        } else {
+            let wait = crashes::delay(crashes, id);
+            let due = (!wait.is_zero()).then(|| now + wait);
+            Change { due, crashes: Some(crashes), ..Change::to(LetterState::Waiting) }
+        };
+        changes.add(id, change);
+    }
+    changes.write(t).await?;
+    Ok(changes.len())
+}
+
+/// A claim in the making.
+struct Claiming<'a> {
+    t: &'a Transaction<'a>,
+    order: &'a ClaimOrder,
+    now: Timestamp,
+    budget: Option<Spent>,
+    /// Letters closed or put off.
+    passed: usize,
+    batch: Batch,
+}
+
+impl Claiming<'_> {
+    /// Claims letters in the order of that statement until there are `limit` in all.
+    async fn take_from(&mut self, statement: &str, limit: usize) -> Result<(), StepError> {
+        while self.batch.letters.len() < limit && self.passed < PASSED_AT_ONCE {
+            let page = self.due(statement, PAGE.max(limit - self.batch.letters.len())).await?;
+            if page.is_empty() {
+                break;
+            }
+            let mut changes = Changes::default();
+            for found in page {
+                match found {
+                    Found::Ends(letter, end, why) => {
+                        changes.add(letter.id, Change::end(end, self.now, why));
+                        self.batch.closed.count(&letter, end);
+                        self.passed += 1;
+                    }
+                    Found::For(..) if self.batch.letters.len() == limit => break,
+                    Found::For(letter, account) => {
+                        let id = letter.id;
+                        changes.add(id, self.take(*letter, *account).await?);
+                    }
+                    Found::OfUnknownPurpose(id) => {
+                        changes.add(id, self.hold());
+                        self.passed += 1;
+                    }
+                    Found::Unreadable(id, why) => {
+                        tracing::error!(event = "letter_unreadable", letter.id = %id, why, "a letter cannot be read; it is closed as dead");
+                        changes.add(id, Change::end(LetterState::Dead, self.now, &why));
+                        self.batch.closed.unreadable += 1;
+                        self.passed += 1;
+                    }
+                }
+            }
+            changes.write(self.t).await?;
+        }
+        Ok(())
+    }
+
+    /// Claims one letter, if the budget allows.
+    async fn take(&mut self, mut letter: Letter, account: Account) -> Result<Change, StepError> {
+        let is_new = letter.state == LetterState::Waiting;
+        // One whose lease ran out has its place in the budget already.
+        if let (true, Some(spent)) = (is_new, &mut self.budget)
+            && let Some(again) = spent.put_off(self.t, letter.purpose, self.now).await?
+        {
+            self.batch.put_off += 1;
+            self.passed += 1;
+            return Ok(Change {
+                due: Some(again),
+                last_error: Some(budget::REASON.to_owned()),
+                ..Change::to(LetterState::Waiting)
+            });
+        }
+        letter.crashes += u32::from(!is_new);
+        self.batch.reclaimed += u64::from(!is_new);
+        let ClaimOrder { claim, lease, .. } = *self.order;
+        letter.account = Some(account.id.clone());
+        letter.state = LetterState::Claimed;
+        let change = Change {
+            account: Some(account.id.as_str().to_owned()),
+            claim: Some(claim.0),
+            lease: Some(lease),
+            crashes: Some(letter.crashes),
+            ..Change::to(LetterState::Claimed)
+        };
+        self.batch.letters.push(ClaimedLetter { letter, account, claim });
+        Ok(change)
+    }
+
+    /// Leaves a letter to a version that knows its purpose: it is looked at again now and then, whatever its deadline.
+    fn hold(&self) -> Change {
+        Change {
+            due: Some(self.now + backoff::LONGEST),
+            last_error: Some("this version of Regain does not know its purpose".to_owned()),
+            ..Change::to(LetterState::Waiting)
+        }
+    }
+
+    /// The letters that may be claimed, each with what it comes to, locked until the end of the transaction.
+    async fn due(&self, statement: &str, limit: usize) -> Result<Vec<Found>, StepError> {
+        let statement = self.t.prepare_cached(statement).await?;
+        let rows = self
+            .t
+            .query(
+                &statement,
+                &[
+                    &self.now.as_millis(),
+                    &(self.now + backoff::LONGEST).as_millis(),
+                    &(self.now + LONGEST_LEASE).as_millis(),
+                    &&self.order.claim.0[..],
+                    &i64::try_from(limit).unwrap_or(i64::MAX),
+                    &i64::from(crashes::MOST),
+                ],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let id = LetterId::from_bytes(bytes(row, 0)?);
+                if Purpose::from_word(get(row, 1)?).is_none() {
+                    return Ok(Found::OfUnknownPurpose(id));
+                }
+                // One row that is broken must not hold up all the others.
+                Ok(found(row).unwrap_or_else(|error| Found::Unreadable(id, error.words())))
+            })
+            .collect()
+    }
+}
+
+/// A due letter, with what it comes to.
+enum Found {
+    /// It is for this account.
+    For(Box<Letter>, Box<Account>),
+    /// It ends so, because of this.
+    Ends(Box<Letter>, LetterState, &'static str),
+    /// A later version posted it, or another program.
+    OfUnknownPurpose(LetterId),
+    /// It cannot be read, because of this.
+    Unreadable(LetterId, String),
+}
+
+/// What a row of [`OLDEST`] or [`NEWEST`] comes to.
+fn found(row: &Row) -> Result<Found, StepError> {
+    let letter = Box::new(letter(row)?);
+    Ok(match get::<Option<&str>>(row, LETTER_WIDTH + ACCOUNT_WIDTH)? {
+        None => Found::For(letter, Box::new(account(row, LETTER_WIDTH)?)),
+        Some("expired") => Found::Ends(letter, LetterState::Expired, "its deadline has passed"),
+        Some("superseded") => {
+            Found::Ends(letter, LetterState::Superseded, "the address is confirmed already")
+        }
+        Some("dead") => Found::Ends(letter, LetterState::Dead, crashes::REASON),
+        Some(_) => Found::Ends(letter, LetterState::Dropped, "there is no account to send it to"),
+    })
+}
+
+/// Of the letters that `$found` gives, locked, their accounts and the ends that they come to. Parameters: now, the longest
+/// wait from now, the longest lease from now, the claim, how many, and how many crashes are too many.
+macro_rules! due {
+    ($found:literal, $order:literal) => {
+        concat!(
+            "SELECT ",
+            letter_columns!(),
+            ", ",
+            account_columns!(),
+            ", CASE
+                 WHEN l.deadline < $1 THEN 'expired'
+                 WHEN l.state = 'claimed' AND l.crashes + 1 >= $6 THEN 'dead'
+                 WHEN a.id IS NULL OR a.is_disabled OR a.address IS NULL THEN 'dropped'
+                 WHEN l.purpose = 'confirm' AND a.is_confirmed THEN 'superseded'
+               END
+             FROM (",
+            $found,
+            ") l
+             LEFT JOIN accounts a ON a.name_key = l.name_key AND (l.account IS NULL OR l.account = a.id)
+             ORDER BY ",
+            $order,
+            " LIMIT $5"
+        )
+    };
+}
+
+/// Oldest due first. Four ranges of two indexes: the second and the fourth hold what a wrong clock has put far ahead. The
+/// locked rows themselves are handed on, since they may be newer than what the statement sees elsewhere.
+pub(super) const OLDEST: &str = due!(
+    "SELECT * FROM (SELECT * FROM letters WHERE state = 'waiting' AND due <= $1
+                    ORDER BY due, id LIMIT $5 FOR UPDATE SKIP LOCKED) due
+     UNION ALL
+     SELECT * FROM (SELECT * FROM letters WHERE state = 'waiting' AND due > $2
+                    ORDER BY due, id LIMIT $5 FOR UPDATE SKIP LOCKED) far
+     UNION ALL
+     SELECT * FROM (SELECT * FROM letters WHERE state = 'claimed' AND lease <= $1 AND claim <> $4
+                    ORDER BY lease LIMIT $5 FOR UPDATE SKIP LOCKED) over
+     UNION ALL
+     SELECT * FROM (SELECT * FROM letters WHERE state = 'claimed' AND lease > $3 AND claim <> $4
+                    ORDER BY lease LIMIT $5 FOR UPDATE SKIP LOCKED) endless",
+    "l.due, l.id"
+);
+
+/// Those that were posted last. Few of them are not due, unless relays put off whatever comes; then the search ends.
+pub(super) const NEWEST: &str = due!(
+    "SELECT * FROM letters
+     WHERE id = ANY (ARRAY(SELECT id FROM letters WHERE ended IS NULL ORDER BY posted DESC LIMIT 1000))
+       AND state = 'waiting' AND due <= $1
+     ORDER BY posted DESC, id DESC LIMIT $5 FOR UPDATE SKIP LOCKED",
+    "l.posted DESC, l.id DESC"
+);
