@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
+use regain::app::Role;
 use regain::http::server;
 use regain::{Config, Delivery, Regain};
 use tokio::runtime::Builder;
@@ -30,6 +31,7 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 pub(crate) async fn serve(
     mut config: Config,
     delivery: Delivery,
+    role: Role,
     more: Option<Router>,
     ready: impl FnOnce(SocketAddr) -> Result<String>,
 ) -> Result<()> {
@@ -49,7 +51,21 @@ pub(crate) async fn serve(
         // Whoever closed stdout still wants to be served.
         tracing::warn!(%error, "stdout cannot be written to");
     }
-    regain.serve(listener, more, stop).await;
+    regain.in_role(role).serve(listener, more, stop).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Delivers until the system says stop, and serves nothing but metrics.
+pub(crate) async fn courier(config: Config) -> Result<()> {
+    let stop = CancellationToken::new();
+    let signals = Signals::listen().context("cannot listen for signals")?;
+    let regain = Regain::open(&config, Delivery::Relay).await?;
+    tokio::spawn(signals.obey(stop.clone()));
+    if let Err(error) = output::say("regain delivers mail") {
+        tracing::warn!(%error, "stdout cannot be written to");
+    }
+    regain.deliver(stop).await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -5,31 +5,35 @@
 
 use anyhow::{Result, bail};
 use regain::Config;
-use regain::app::database_path;
-use regain_store::{OpenError, Options, SqliteStore};
+use regain::app::{Database, DatabaseError, DatabaseOptions, database_path};
+use regain_core::{Clock, Store};
 
 use crate::running;
 
-/// Reads with `work` from the database, which must be there and is left as it is.
+/// Reads with `work` from the database, which must be there and is left as it is. `work` is given the time that all who use
+/// the database agree on.
 pub(super) fn on_store_to_read<T>(
     config: &Config,
-    work: impl AsyncFnOnce(&SqliteStore) -> Result<T>,
+    work: impl AsyncFnOnce(&dyn Store, &dyn Clock) -> Result<T>,
 ) -> Result<T> {
     must_be_there(config)?;
-    on(|| SqliteStore::open_to_read(&database_path(config), &Options::default()), work)
+    on(Database::open_to_read(config), work)
 }
 
 /// Does `work` on the database, which must be there, with the schema of this version.
 pub(super) fn on_store_as_it_is<T>(
     config: &Config,
-    work: impl AsyncFnOnce(&SqliteStore) -> Result<T>,
+    work: impl AsyncFnOnce(&dyn Store, &dyn Clock) -> Result<T>,
 ) -> Result<T> {
     must_be_there(config)?;
-    on(|| SqliteStore::open_as_it_is(&database_path(config), Options::default()), work)
+    on(Database::open_as_it_is(config), work)
 }
 
-/// Does `work` on the database, which must be there.
-pub(super) fn on_store<T>(config: &Config, work: impl AsyncFnOnce(&SqliteStore) -> Result<T>) -> Result<T> {
+/// Does `work` on the database, which must be there, and is brought up to date.
+pub(super) fn on_store<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(&dyn Store, &dyn Clock) -> Result<T>,
+) -> Result<T> {
     must_be_there(config)?;
     on_new_store(config, work)
 }
@@ -37,27 +41,28 @@ pub(super) fn on_store<T>(config: &Config, work: impl AsyncFnOnce(&SqliteStore) 
 /// Does `work` on the database, which is made where it is not there.
 pub(super) fn on_new_store<T>(
     config: &Config,
-    work: impl AsyncFnOnce(&SqliteStore) -> Result<T>,
+    work: impl AsyncFnOnce(&dyn Store, &dyn Clock) -> Result<T>,
 ) -> Result<T> {
-    on(|| SqliteStore::open(&database_path(config), Options::default()), work)
+    on(Database::open(config, DatabaseOptions::default()), work)
 }
 
+/// PostgreSQL itself tells what is not there.
 fn must_be_there(config: &Config) -> Result<()> {
     let path = database_path(config);
-    if !path.try_exists()? {
+    if !Database::is_shared(config) && !path.try_exists()? {
         bail!("there is no database at {}: nothing was served from this data path yet", path.display());
     }
     Ok(())
 }
 
 fn on<T>(
-    open: impl FnOnce() -> Result<SqliteStore, OpenError>,
-    work: impl AsyncFnOnce(&SqliteStore) -> Result<T>,
+    opening: impl Future<Output = Result<Database, DatabaseError>>,
+    work: impl AsyncFnOnce(&dyn Store, &dyn Clock) -> Result<T>,
 ) -> Result<T> {
     running::block_on(async {
-        let store = open()?;
-        let outcome = work(&store).await;
-        store.close().await;
+        let database = opening.await?;
+        let outcome = work(&*database.store(), &*database.clock()).await;
+        database.close().await;
         outcome
     })
 }

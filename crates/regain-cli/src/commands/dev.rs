@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use regain::app::Role;
+use regain::app::Role;
+use regain::app::Role;
 use regain::config::{EmailHandlerConfig, load_file, load_over};
 use regain::mail::Mailbox;
 use regain::{Config, Delivery, dev};
@@ -47,9 +50,13 @@ impl Dev {
         let mailbox = Mailbox::new();
         let pages = dev::router(mailbox.clone(), &config.app_name);
         let data_path = config.data_path.display().to_string();
-        running::block_on(running::serve(config, Delivery::Mailbox(mailbox), Some(pages), |address| {
-            welcome(address, &data_path)
-        }))
+        running::block_on(running::serve(
+            config,
+            Delivery::Mailbox(mailbox),
+            Role::Both,
+            Some(pages),
+            |address| welcome(address, &data_path),
+        ))
     }
 
     fn settings(&self) -> Result<Config> {

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use regain::admin_token;
 use regain::keys::Keys as KeyFiles;
-use regain_core::{Clock, OsRng, SystemClock};
+use regain_core::{Clock, OsRng};
 
 use super::database::on_store;
 use crate::settings::ConfigFile;
@@ -41,14 +41,14 @@ impl AdminToken {
         if !config.write_admin_token_to_json {
             bail!("writeAdminTokenToJson is false: no administrator's token is taken, so none is made");
         }
-        on_store(&config, async |store| {
+        on_store(&config, async |store, clock| {
             // A running server signs and checks with the key it has read: another one must not appear under it.
             let missing = KeyFiles::look(&config.data_path)?;
             if let Some(path) = missing.first() {
                 bail!("{} is not there: `regain serve` makes it at its next start", path.display());
             }
             let keys = KeyFiles::open(&config.data_path, false, &OsRng)?;
-            let now = SystemClock::start().now();
+            let now = clock.now();
             admin_token::reissue(&config.data_path, &keys.signing, store, &OsRng, now).await?;
             let path = admin_token::path(&config.data_path);
             Ok(format!("a new administrator's token is in {}; the one before has ended", path.display()))

@@ -4,12 +4,14 @@ mod asking;
 mod check;
 mod completions;
 mod config;
+mod courier;
 mod database;
 mod dev;
 mod diagnosis;
 mod init;
 mod keys;
 mod mail;
+mod migrate;
 mod outbox;
 mod serve;
 mod users;
@@ -25,6 +27,8 @@ pub(crate) enum Command {
     Init(init::Init),
     Dev(dev::Dev),
     Serve(serve::Serve),
+    Courier(courier::Courier),
+    Migrate(migrate::Migrate),
     Check(check::Check),
     #[command(subcommand)]
     Config(config::Config),
@@ -45,6 +49,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Init(command) => command.run().map(done),
         Command::Dev(command) => command.run().map(done),
         Command::Serve(command) => command.run().map(done),
+        Command::Courier(command) => command.run().map(done),
+        Command::Migrate(command) => command.run().map(done),
         Command::Check(command) => command.run(),
         Command::Config(command) => command.run().map(done),
         Command::Mail(command) => command.run(),

@@ -1,8 +1,9 @@
 //! `regain serve`: the real thing. Must never have anything of `regain dev`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
-use regain::Delivery;
+use regain::app::{Database, Role};
+use regain::{Config, Delivery};
 
 use super::check::relay::is_example;
 use crate::privacy::{Exposed, exposed};
@@ -16,33 +17,55 @@ use crate::{logging, running};
 /// signal ends it at once; nothing that was acknowledged is lost by that either.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  regain serve\n  regain serve --config /etc/regain/regain.toml\n  \
-    REGAIN_PORT=8080 REGAIN_LOG=debug regain serve")]
+    REGAIN_PORT=8080 REGAIN_LOG=debug regain serve\n  regain serve --no-courier")]
 pub(crate) struct Serve {
+    /// Deliver no mail: `regain courier` does, beside this. Needs a database in PostgreSQL
+    #[arg(long)]
+    no_courier: bool,
     #[command(flatten)]
     config: ConfigFile,
 }
 
 impl Serve {
     pub(crate) fn run(&self) -> Result<()> {
-        logging::start()?;
-        let config = self.config.load()?;
-        tracing::info!(config = %self.config.source(), data = %config.data_path.display(), "starting");
-        for warning in config.warnings() {
-            tracing::warn!("{warning}");
+        let config = begin(&self.config)?;
+        if self.no_courier {
+            must_be_shared(&config, "--no-courier")?;
         }
-        for Exposed::Writable(text) | Exposed::Readable(text) in exposed(&config, self.config.path()) {
-            tracing::warn!("{text}");
-        }
-        if config.email().is_some_and(|email| email.relays.iter().any(|relay| is_example(relay.host()))) {
-            tracing::warn!("connectionString is still the example, so mails wait: write your relay into it");
-        }
-        if config.email().is_none() {
-            tracing::warn!(
-                "no emailHandlerConfig: no mail is sent, and requests for mail are answered with 501"
-            );
-        }
-        running::block_on(running::serve(config, Delivery::Relay, None, |address| {
+        let role = if self.no_courier { Role::Server } else { Role::Both };
+        running::block_on(running::serve(config, Delivery::Relay, role, None, |address| {
             Ok(format!("regain is listening on {}", running::url_of(address)))
         }))
     }
+}
+
+/// Starts the log, loads the configuration, and warns of what an operator should look at.
+pub(super) fn begin(file: &ConfigFile) -> Result<Config> {
+    logging::start()?;
+    let config = file.load()?;
+    tracing::info!(config = %file.source(), data = %config.data_path.display(), "starting");
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    for Exposed::Writable(text) | Exposed::Readable(text) in exposed(&config, file.path()) {
+        tracing::warn!("{text}");
+    }
+    if config.email().is_some_and(|email| email.relays.iter().any(|relay| is_example(relay.host()))) {
+        tracing::warn!("connectionString is still the example, so mails wait: write your relay into it");
+    }
+    if config.email().is_none() {
+        tracing::warn!("no emailHandlerConfig: no mail is sent, and requests for mail are answered with 501");
+    }
+    Ok(config)
+}
+
+/// A database in a file is one process's alone.
+pub(super) fn must_be_shared(config: &Config, what: &str) -> Result<()> {
+    if Database::is_shared(config) {
+        return Ok(());
+    }
+    bail!(
+        "{what} is for several processes over one database: set `database` to the URL of one in PostgreSQL; with a \
+         database in a file, `regain serve` does it all"
+    )
 }

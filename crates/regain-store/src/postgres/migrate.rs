@@ -104,15 +104,16 @@ pub(super) async fn check(
     }
 }
 
-/// How many migrations are missing; changes nothing.
+/// How many migrations are missing, or `None` where there are no tables at all; changes nothing.
 pub(super) async fn pending(
     settings: &PostgresSettings,
     tls: &MakeRustlsConnect,
-) -> Result<usize, PostgresError> {
+) -> Result<Option<usize>, PostgresError> {
     let database = settings.to_string();
     let mut client = connect(settings, tls).await?;
     let step = client.transaction().await.map_err(unusable(&database))?;
-    count_pending(&step, &database).await
+    let pending = count_pending(&step, &database).await?;
+    Ok((pending < MIGRATIONS.len()).then_some(pending))
 }
 
 /// A connection outside the pool, which ends when it is dropped.

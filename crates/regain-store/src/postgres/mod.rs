@@ -85,11 +85,11 @@ impl PostgresStore {
         Self::open_by(settings, options, migrate::check).await
     }
 
-    /// How many migrations the database would get by being opened. Changes nothing.
+    /// How many migrations the database would get by being opened; `None` where it is empty. Changes nothing.
     ///
     /// # Errors
     /// See [`PostgresError`].
-    pub async fn pending_migrations(settings: &PostgresSettings) -> Result<usize, PostgresError> {
+    pub async fn pending_migrations(settings: &PostgresSettings) -> Result<Option<usize>, PostgresError> {
         migrate::pending(settings, &tls::connector(settings)?).await
     }
 

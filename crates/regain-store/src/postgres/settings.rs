@@ -43,15 +43,17 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 /// A connection that has been silent for so long is asked whether it is still there.
 const SILENT: Duration = Duration::from_secs(30);
 
-/// Where a PostgreSQL database is, who connects and how. Holds a password: it has no `Debug`, and its `Display` shows none.
+/// Where a PostgreSQL database is, who connects and how. Holds a password: `Debug` and `Display` show the URL without it.
 #[derive(Clone)]
 pub struct PostgresSettings {
     pub(crate) config: Config,
     pub(crate) roots: Roots,
+    /// The URL, with `***` in place of a password.
+    shown: String,
 }
 
 /// Which certificates a server's may come from.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) enum Roots {
     /// Those of the operating system.
     System,
@@ -95,7 +97,7 @@ impl FromStr for PostgresSettings {
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(SettingsError::Scheme);
         }
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let (base, query) = apart(url);
         let mut given = Given::default();
         let mut rest = Vec::new();
         for option in query.split('&').filter(|option| !option.is_empty()) {
@@ -134,7 +136,7 @@ impl FromStr for PostgresSettings {
         if config.get_application_name().is_none() {
             config.application_name("regain");
         }
-        Ok(Self { config, roots: given.roots.map_or(Roots::System, Roots::File) })
+        Ok(Self { config, roots: given.roots.map_or(Roots::System, Roots::File), shown: shown(base, query) })
     }
 }
 
@@ -154,23 +156,19 @@ impl PostgresSettings {
 
 impl fmt::Display for PostgresSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ports = self.config.get_ports();
-        let hosts = self.config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) => name.clone(),
-            Host::Unix(path) => path.display().to_string(),
-        });
-        let hosts: Vec<String> = if self.config.get_hosts().is_empty() {
-            self.config.get_hostaddrs().iter().map(IpAddr::to_string).collect()
-        } else {
-            hosts.collect()
-        };
-        write!(f, "postgres://")?;
-        for (at, host) in hosts.iter().enumerate() {
-            let comma = if at > 0 { "," } else { "" };
-            let port = ports.get(at).or(ports.first()).copied().unwrap_or(5432);
-            write!(f, "{comma}{host}:{port}")?;
-        }
-        write!(f, "/{}", self.config.get_dbname().or(self.config.get_user()).unwrap_or_default())
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for PostgresSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PostgresSettings").field(&self.shown).finish()
+    }
+}
+
+impl PartialEq for PostgresSettings {
+    fn eq(&self, other: &Self) -> bool {
+        self.config == other.config && self.roots == other.roots
     }
 }
 
@@ -188,7 +186,13 @@ impl Given {
     fn take(&mut self, option: &str) -> Result<bool, SettingsError> {
         let (key, value) = option.split_once('=').unwrap_or((option, ""));
         if !KNOWN.contains(&key) {
-            return Err(SettingsError::Unknown(key.chars().take(40).collect()));
+            // What is no word at all may be a piece of something secret.
+            let is_word = key.len() <= 40 && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            return Err(SettingsError::Unknown(if is_word {
+                key.to_owned()
+            } else {
+                "of that name".to_owned()
+            }));
         }
         if self.seen.iter().any(|seen| seen == key) && key != "host" && key != "hostaddr" && key != "port" {
             return Err(SettingsError::Twice(key.to_owned()));
@@ -205,6 +209,32 @@ impl Given {
         }
         Ok(false)
     }
+}
+
+/// The URL before its options, and these. A question mark before the `@` is of the password.
+fn apart(url: &str) -> (&str, &str) {
+    let behind_who = url.find('@').unwrap_or(0);
+    match url[behind_who..].find('?') {
+        Some(at) => (&url[..behind_who + at], &url[behind_who + at + 1..]),
+        None => (url, ""),
+    }
+}
+
+/// The URL without a password, wherever it stands in it.
+fn shown(base: &str, query: &str) -> String {
+    let (scheme, rest) = base.split_once("://").unwrap_or(("postgres", base));
+    let base = match rest.rfind('@').map(|at| (&rest[..at], &rest[at..])) {
+        Some((who, hosts)) => match who.split_once(':') {
+            Some((user, _)) => format!("{scheme}://{user}:***{hosts}"),
+            None => format!("{scheme}://{who}{hosts}"),
+        },
+        None => format!("{scheme}://{rest}"),
+    };
+    let hide = |option: &str| {
+        if option.starts_with("password=") { "password=***".to_owned() } else { option.to_owned() }
+    };
+    let options: Vec<String> = query.split('&').filter(|option| !option.is_empty()).map(hide).collect();
+    if options.is_empty() { base } else { format!("{base}?{}", options.join("&")) }
 }
 
 /// What is encrypted is verified too: `require` without that would only keep out those who listen, not those who answer.
@@ -252,3 +282,6 @@ fn unreadable(error: &tokio_postgres::Error) -> SettingsError {
     let reason = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
     SettingsError::Unreadable(reason)
 }
+
+#[cfg(test)]
+mod tests;

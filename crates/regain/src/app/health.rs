@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use regain_core::Timestamp;
 use regain_core::outbox::courier::Courier;
 use regain_core::outbox::relays::{RelayState, RelayStatus};
-use regain_core::{Store, Timestamp};
-use regain_store::SqliteStore;
 use tokio_util::sync::CancellationToken;
 
+use super::Database;
 use super::outlet::WayOut;
 use crate::courier::{CourierState, CourierStatus};
 use crate::http::{CourierMetrics, Health, HealthStatus};
@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Ready once the courier runs, or it is known that there is none.
 pub(super) struct AppHealth {
-    store: Arc<SqliteStore>,
+    database: Arc<Database>,
     courier: OnceLock<Option<Watched>>,
     is_late: AtomicBool,
     stopping: AtomicBool,
@@ -39,9 +39,9 @@ struct Watched {
 }
 
 impl AppHealth {
-    pub(super) fn of(store: Arc<SqliteStore>) -> Self {
+    pub(super) fn of(database: Arc<Database>) -> Self {
         Self {
-            store,
+            database,
             courier: OnceLock::new(),
             is_late: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -67,7 +67,7 @@ impl AppHealth {
         let look = async {
             loop {
                 // Where the database cannot be read, that is what is told.
-                if let Ok(due) = self.store.next_due().await {
+                if let Ok(due) = self.database.store().next_due().await {
                     self.is_late.store(is_late(due, now()), Ordering::Relaxed);
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
@@ -141,7 +141,7 @@ impl Health for AppHealth {
             return HealthStatus::Stopping;
         }
         let Some(courier) = self.courier.get() else { return HealthStatus::Starting };
-        let mut store_fails = self.store.is_failing();
+        let mut store_fails = self.database.is_failing();
         let mut relays = Vec::new();
         let mut way_out = WayOut::Relay;
         if let Some(watched) = courier {

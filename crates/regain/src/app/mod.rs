@@ -1,5 +1,6 @@
 //! A whole Regain, put together from a [`Config`]: store, keys, flows, courier, router.
 
+mod database;
 mod health;
 mod letterhead;
 mod outlet;
@@ -8,24 +9,21 @@ mod test_mail;
 mod upkeep;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::Router;
 use regain_core::hashing::HashError;
 use regain_core::limits::Limiter;
 use regain_core::outbox::courier::Courier;
-use regain_core::{Clock, HashCost, HashPool, OsRng, Rng, Service, Store, StoreError, SystemClock};
+use regain_core::{HashCost, HashPool, OsRng, Rng, Service, StoreError};
 use regain_smtp::{SenderError, StartError as PoolError};
-use regain_store::{DataLock, LockError, OpenError, Options, SqliteStore};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin_token::{self, AdminTokenError};
 use crate::config::Config;
-use crate::courier::{CourierSettings, RunningCourier, Watch};
+use crate::courier::{CourierSettings, RunningCourier};
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, Site, SiteSettings};
 use crate::keys::{Keys, KeysError};
@@ -34,6 +32,7 @@ use crate::mail::{EmailHandler, HandlerDelivery, Mailbox, TemplateMistake};
 use health::AppHealth;
 use outlet::Outlet;
 
+pub use database::{Database, DatabaseError, DatabaseOptions, database_path};
 pub use test_mail::{TestMailError, post_test_mail, test_mail};
 
 /// How long what is under way may take once Regain is told to stop.
@@ -57,18 +56,28 @@ impl Delivery {
     }
 }
 
+/// What a process does, of several over one database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Serves and delivers.
+    #[default]
+    Both,
+    /// Serves; others deliver.
+    Server,
+}
+
 /// Accounts with email confirmation and password reset, ready to be served.
 ///
-/// Holds the lock of the data path: one process at a time.
+/// Without PostgreSQL it holds the lock of the data path: one process at a time.
 pub struct Regain {
     service: Arc<Service>,
-    store: Arc<SqliteStore>,
+    database: Arc<Database>,
     site: Arc<Site>,
     health: Arc<AppHealth>,
     outlet: Option<Outlet>,
     max_connections: usize,
     admin: Option<TcpListener>,
-    _lock: DataLock,
+    role: Role,
 }
 
 /// Why Regain does not start. No message shows a secret.
@@ -77,12 +86,9 @@ pub enum StartError {
     /// Templates break their rules.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Templates(Vec<TemplateMistake>),
-    /// Another process has the data path.
+    /// The database cannot be opened, or another process has the data path.
     #[error(transparent)]
-    Lock(#[from] LockError),
-    /// The database cannot be opened.
-    #[error(transparent)]
-    Database(#[from] OpenError),
+    Database(#[from] DatabaseError),
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -119,18 +125,13 @@ pub enum StartError {
     Relay(#[from] PoolError),
 }
 
-/// Where the database of a configuration is.
-pub fn database_path(config: &Config) -> PathBuf {
-    config.data_path.join("regain.db")
-}
-
 impl Regain {
     /// Locks the data path, opens the database, reads or makes the keys, parses the templates.
     ///
     /// # Errors
     /// See [`StartError`].
     pub async fn open(config: &Config, delivery: Delivery) -> Result<Self, StartError> {
-        Self::open_with(config, delivery, Options::default()).await
+        Self::open_with(config, delivery, DatabaseOptions::default()).await
     }
 
     /// As [`Regain::open`], with a database that is opened in another way.
@@ -140,7 +141,7 @@ impl Regain {
     pub async fn open_with(
         config: &Config,
         delivery: Delivery,
-        database: Options,
+        database: DatabaseOptions,
     ) -> Result<Self, StartError> {
         let templates = match delivery {
             Delivery::Handler(_) => None,
@@ -148,12 +149,10 @@ impl Regain {
                 letterhead::templates(config).map_err(StartError::Templates)?
             }
         };
-        let lock = DataLock::acquire(&config.data_path)?;
-        let is_new = !database_path(config).exists();
-        let store = Arc::new(SqliteStore::open(&database_path(config), database)?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-        // Whoever holds the lock is alone: a claim from before can only be a dead process's.
-        let freed = store.free_all_claims(clock.now()).await?;
+        let is_new = !Database::is_shared(config) && !database_path(config).exists();
+        let database = Arc::new(Database::open_to_serve(config, database).await?);
+        let (store, clock) = (database.store(), database.clock());
+        let freed = database.free_claims_of_the_dead().await?;
         if freed > 0 {
             tracing::info!(freed, "letters that a process had claimed when it ended are tried again");
         }
@@ -166,7 +165,7 @@ impl Regain {
         let policy =
             regain_core::Policy { mail: outlet.is_some(), key_mode: store.key_mode(), ..config.policy() };
         let service = Arc::new(Service {
-            store: store.clone(),
+            store,
             clock,
             hashing: HashPool::start(HashCost::default(), rng.clone())?,
             rng,
@@ -183,10 +182,10 @@ impl Regain {
             }
             None => None,
         };
-        let health = Arc::new(AppHealth::of(store.clone()));
+        let health = Arc::new(AppHealth::of(database.clone()));
         let site = Arc::new(Site::new(service.clone(), site_settings(config), health.clone()));
         let max_connections = config.max_connections;
-        Ok(Self { service, store, site, health, outlet, max_connections, admin, _lock: lock })
+        Ok(Self { service, database, site, health, outlet, max_connections, admin, role: Role::default() })
     }
 
     /// The JSON API and the pages, to be merged at the root of another router. Mail goes out only while
@@ -208,7 +207,7 @@ impl Regain {
             if let Some(outlet) = &self.outlet {
                 let courier = Arc::new(Courier::new(self.service.clone(), outlet.relays.clone()));
                 let settings = CourierSettings { grace: GRACE };
-                let watch = Arc::new(StoreWatch(self.store.clone()));
+                let watch = self.database.watch();
                 let running = RunningCourier::start(courier.clone(), watch, settings, stop.clone());
                 self.health.courier_runs(running.status(), courier, outlet.way_out);
                 let watch = self.health.watch(|| self.service.now(), &stop);
@@ -222,44 +221,61 @@ impl Regain {
         tokio::join!(upkeep, courier);
     }
 
-    /// Serves HTTP on `listener` and delivers letters, until `stop` is cancelled; then ends gracefully: no new connection
-    /// is taken, requests and deliveries under way are finished within [`GRACE`], the rest goes out at the next start.
-    /// `more` is merged into the router.
+    /// The same, for a process that does not do everything.
+    #[must_use]
+    pub fn in_role(self, role: Role) -> Self {
+        Self { role, ..self }
+    }
+
+    /// Serves HTTP on `listener` and, unless others do, delivers letters, until `stop` is cancelled; then ends gracefully: no
+    /// new connection is taken, requests and deliveries under way are finished within [`GRACE`], the rest goes out at the
+    /// next start. `more` is merged into the router.
     pub async fn serve(mut self, listener: TcpListener, more: Option<Router>, stop: CancellationToken) {
         let mut router = self.router();
         if let Some(more) = more {
             router = more.merge(router);
         }
         let limits = ServerLimits { max_connections: self.max_connections, ..ServerLimits::default() };
-        let stopping = async {
-            stop.cancelled().await;
-            self.health.stops();
-        };
-        let admin = self.admin.take();
-        let admin = async {
-            if let Some(listener) = admin {
-                let router = http::admin_router(self.service.clone(), self.health.clone());
-                server::serve(listener, router, ServerLimits::default(), stop.clone(), GRACE).await;
+        let admin = self.serve_admin(&stop);
+        let courier = async {
+            match self.role {
+                Role::Both => self.run_courier(stop.clone()).await,
+                Role::Server => self.health.runs_without_courier(),
             }
         };
         tokio::join!(
             // First, so that whoever got through to the listener finds a healthy service.
-            self.run_courier(stop.clone()),
+            courier,
             admin,
             server::serve(listener, router, limits, stop.clone(), GRACE),
-            stopping
+            self.tell_of_the_stop(&stop)
         );
-        self.store.close().await;
+        self.database.close().await;
     }
-}
 
-struct StoreWatch(Arc<SqliteStore>);
+    /// Delivers letters, and serves nothing but metrics where there is an admin address, until `stop` is cancelled; then
+    /// finishes what is under way, within [`GRACE`].
+    pub async fn deliver(mut self, stop: CancellationToken) {
+        let admin = self.serve_admin(&stop);
+        tokio::join!(self.run_courier(stop.clone()), admin, self.tell_of_the_stop(&stop));
+        self.database.close().await;
+    }
 
-#[async_trait]
-impl Watch for StoreWatch {
-    async fn changed_elsewhere(&self) -> bool {
-        // Where it cannot be told, looking does no harm.
-        self.0.changed_elsewhere().await.unwrap_or(true)
+    async fn tell_of_the_stop(&self, stop: &CancellationToken) {
+        stop.cancelled().await;
+        self.health.stops();
+    }
+
+    /// Serves metrics where there is an address for them.
+    fn serve_admin(&mut self, stop: &CancellationToken) -> impl Future<Output = ()> + use<> {
+        let listener = self.admin.take();
+        let (service, health, stop) = (self.service.clone(), self.health.clone(), stop.clone());
+        async move {
+            if let Some(listener) = listener {
+                let router = http::admin_router(service, health);
+                server::serve(listener, router, ServerLimits::default(), stop, GRACE).await;
+            }
+        }
     }
 }
 

@@ -41,6 +41,9 @@ pub use show::show;
 /// The commented configuration that `regain init` writes: every key, with its default.
 pub const EXAMPLE: &str = include_str!("example.toml");
 
+/// How many connections to PostgreSQL a process keeps, where nothing is configured.
+pub(crate) const DATABASE_CONNECTIONS: usize = 10;
+
 /// All settings. [`Config::default`] is what holds where nothing is configured.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -48,8 +51,14 @@ pub struct Config {
     pub address: IpAddr,
     /// The port to listen on; 0 takes one that is free.
     pub port: u16,
-    /// The directory of the database and the keys.
+    /// The directory of the keys, and of the database where it is not in PostgreSQL.
     pub data_path: PathBuf,
+    /// The PostgreSQL database; without one, `regain.db` under the data path is used.
+    #[cfg(feature = "postgres")]
+    pub database: Option<regain_store::PostgresSettings>,
+    /// How many connections to PostgreSQL a process keeps at most, beside one that listens.
+    #[cfg(feature = "postgres")]
+    pub database_connections: usize,
     /// Where browsers reach this server; always `https:` or `http:`.
     pub public_url: Option<BaseUrl>,
     /// Where metrics are served, to whoever reaches it; nowhere where there is none.
@@ -94,6 +103,10 @@ impl Default for Config {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 9080,
             data_path: PathBuf::from("data"),
+            #[cfg(feature = "postgres")]
+            database: None,
+            #[cfg(feature = "postgres")]
+            database_connections: DATABASE_CONNECTIONS,
             public_url: None,
             admin_address: None,
             app_name: "Regain".to_owned(),

@@ -19,6 +19,11 @@ pub fn show(config: &Config) -> String {
     // Absolute, since a relative one would be read as relative to the file that this is written to.
     let data_path = std::path::absolute(&config.data_path).unwrap_or_else(|_| config.data_path.clone());
     out.text("dataPath", &data_path.display());
+    #[cfg(feature = "postgres")]
+    {
+        out.optional("database", config.database.as_ref());
+        out.plain("databaseConnections", config.database_connections);
+    }
     out.optional("publicUrl", config.public_url.as_ref());
     out.optional("adminAddress", config.admin_address.as_ref());
     out.text("appName", &config.app_name);

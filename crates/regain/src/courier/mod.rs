@@ -27,8 +27,8 @@ pub struct CourierSettings {
 /// Tells that the outbox was changed by another process, such as a command line.
 #[async_trait]
 pub trait Watch: Send + Sync + 'static {
-    /// Whether anything was written by others since this was last asked.
-    async fn changed_elsewhere(&self) -> bool;
+    /// Waits until others may have written something since this last returned. Loses nothing where it is dropped.
+    async fn changed_elsewhere(&self);
 }
 
 /// A courier that runs. Dropping this does not stop it.

@@ -19,8 +19,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CourierSettings, CourierStatus, Watch};
 
-/// Another process's changes are noticed within this time.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// The outbox is looked at this often whatever nobody said.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Outcomes written down in one step, at most.
@@ -78,7 +76,6 @@ impl Run {
         let wake = self.courier.wake();
         let mut batches = Batches::default();
         let mut renew = ticks(RENEW_EVERY);
-        let mut watch = ticks(WATCH_EVERY);
         let mut look = Look::now();
         while !self.stop.is_cancelled() {
             regain_core::fail_point!("courier.loop");
@@ -100,7 +97,7 @@ impl Run {
                     }
                 }
                 _ = renew.tick() => self.renew(&batches).await,
-                _ = watch.tick() => if self.watch.changed_elsewhere().await { look = Look::now() },
+                () = self.watch.changed_elsewhere() => look = Look::now(),
             }
         }
         self.finish(batches).await;

@@ -24,8 +24,8 @@ struct Quiet;
 
 #[async_trait]
 impl Watch for Quiet {
-    async fn changed_elsewhere(&self) -> bool {
-        false
+    async fn changed_elsewhere(&self) {
+        std::future::pending().await
     }
 }
 

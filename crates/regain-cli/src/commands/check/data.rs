@@ -5,9 +5,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use regain::Config;
-use regain::app::database_path;
+use regain::app::{Database, database_path};
 use regain::keys::Keys;
-use regain_store::SqliteStore;
 use rustix::fs::{Access, access};
 
 use super::Finding;
@@ -16,8 +15,8 @@ const DATA_PATH: &str = "data path";
 const DATABASE: &str = "database";
 const KEYS: &str = "keys";
 
-/// What is found of the data path and the database.
-pub(super) fn findings(config: &Config) -> Vec<Finding> {
+/// What is found of the data path and the database. With `offline` one on another machine is not asked.
+pub(super) async fn findings(config: &Config, offline: bool) -> Vec<Finding> {
     let path = &config.data_path;
     let mut findings = Vec::new();
     match fs::metadata(path) {
@@ -39,7 +38,14 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
             )];
         }
     }
-    findings.push(database(config));
+    if offline && Database::is_shared(config) {
+        findings.push(Finding::note(
+            DATABASE,
+            format!("{} is not asked with --offline", Database::place_of(config)),
+        ));
+    } else {
+        findings.push(database(config).await);
+    }
     findings.push(keys(path));
     findings
 }
@@ -72,18 +78,14 @@ fn keys(data_path: &Path) -> Finding {
     }
 }
 
-fn database(config: &Config) -> Finding {
-    let path = database_path(config);
-    match path.try_exists() {
-        Ok(false) => Finding::ok(DATABASE, format!("{} will be made at the first start", path.display())),
-        Ok(true) => match SqliteStore::pending_migrations(&path) {
-            Ok(0) => Finding::ok(DATABASE, format!("{}, with the schema of this version", path.display())),
-            Ok(_) => Finding::ok(
-                DATABASE,
-                format!("{} gets the schema of this version at the next start", path.display()),
-            ),
-            Err(error) => Finding::problem(DATABASE, format!("{:#}", anyhow::Error::new(error))),
-        },
-        Err(error) => Finding::problem(DATABASE, format!("{} cannot be looked at: {error}", path.display())),
+async fn database(config: &Config) -> Finding {
+    let place = Database::place_of(config);
+    match Database::pending_migrations(config).await {
+        Ok(None) => Finding::ok(DATABASE, format!("{place} will be made at the first start")),
+        Ok(Some(0)) => Finding::ok(DATABASE, format!("{place}, with the schema of this version")),
+        Ok(Some(_)) => {
+            Finding::ok(DATABASE, format!("{place} gets the schema of this version at the next start"))
+        }
+        Err(error) => Finding::problem(DATABASE, format!("{:#}", anyhow::Error::new(error))),
     }
 }

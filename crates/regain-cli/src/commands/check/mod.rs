@@ -83,7 +83,7 @@ impl Check {
         // Nothing else can be looked at without it; its mistakes are told all at once.
         let config = self.config.load()?;
         let mut findings = self.of_configuration(&config);
-        findings.extend(data::findings(&config));
+        findings.extend(running::block_on(async { Ok(data::findings(&config, self.offline).await) })?);
         if self.offline {
             findings.extend(domain::keys(&config));
         } else {

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use regain::Config;
 use regain_core::outbox::budget;
 use regain_core::store::{LetterFilter, Retried};
-use regain_core::{Clock, Letter, LetterId, LetterState, OsRng, Store, SystemClock};
+use regain_core::{Clock, Letter, LetterId, LetterState, OsRng, Store};
 
 use super::letter_id;
 use super::search::Search;
@@ -69,12 +69,14 @@ impl Retry {
     pub(super) fn run(&self) -> Result<String> {
         self.which.are_named()?;
         let config = self.which.config.load()?;
-        on_store_as_it_is(&config, async |store| match self.which.id {
-            Some(id) => retry_one(store, id, &config).await,
+        on_store_as_it_is(&config, async |store, clock| match self.which.id {
+            Some(id) => retry_one((store, clock), id, &config).await,
             None => {
                 self.which.must_be(&[LetterState::Waiting, LetterState::Dead, LetterState::Expired])?;
                 self.which
-                    .change(store, "Send", "again", async |letter| retry(store, letter, &config).await)
+                    .change(store, "Send", "again", async |letter| {
+                        retry((store, clock), letter, &config).await
+                    })
                     .await
             }
         })
@@ -84,12 +86,12 @@ impl Retry {
 impl Drop {
     pub(super) fn run(&self) -> Result<String> {
         self.which.are_named()?;
-        on_store_as_it_is(&self.which.config.load()?, async |store| match self.which.id {
-            Some(id) => drop_one(store, id).await,
+        on_store_as_it_is(&self.which.config.load()?, async |store, clock| match self.which.id {
+            Some(id) => drop_one((store, clock), id).await,
             None => {
                 self.which.must_be(&[LetterState::Waiting])?;
                 let drop = async |letter: &Letter| {
-                    let dropped = store.drop_letter(letter.id, SystemClock::start().now()).await?;
+                    let dropped = store.drop_letter(letter.id, clock.now()).await?;
                     Ok(if dropped { Changed::Dropped } else { Changed::OtherState })
                 };
                 self.which.change(store, "Drop", "for good", drop).await
@@ -187,7 +189,10 @@ impl Which {
     }
 }
 
-async fn retry(store: &dyn Store, letter: &Letter, config: &Config) -> Result<Changed> {
+/// A database, and the time that all who use it agree on.
+type Opened<'a> = (&'a dyn Store, &'a dyn Clock);
+
+async fn retry((store, clock): Opened<'_>, letter: &Letter, config: &Config) -> Result<Changed> {
     if letter.state.is_closed() {
         let newest = LetterFilter {
             purpose: Some(letter.purpose),
@@ -199,7 +204,7 @@ async fn retry(store: &dyn Store, letter: &Letter, config: &Config) -> Result<Ch
             return Ok(Changed::Outdated);
         }
     }
-    let (retried, _) = post_again(store, letter, config).await?;
+    let (retried, _) = post_again((store, clock), letter, config).await?;
     Ok(match retried {
         Retried::Replaced => Changed::Replaced,
         Retried::Hastened if is_held_by_budget(letter, config) => Changed::HeldByBudget,
@@ -216,16 +221,20 @@ fn is_held_by_budget(letter: &Letter, config: &Config) -> bool {
 }
 
 /// Answers with the id of the letter that takes its place, if it is replaced.
-async fn post_again(store: &dyn Store, letter: &Letter, config: &Config) -> Result<(Retried, LetterId)> {
-    let now = SystemClock::start().now();
+async fn post_again(
+    (store, clock): Opened<'_>,
+    letter: &Letter,
+    config: &Config,
+) -> Result<(Retried, LetterId)> {
+    let now = clock.now();
     let replacement = LetterId::new(now, &OsRng)?;
     let lifetime = config.policy().lifetime(letter.purpose);
     Ok((store.retry(letter.id, letter.state, replacement, lifetime, now).await?, replacement))
 }
 
-async fn retry_one(store: &dyn Store, id: LetterId, config: &Config) -> Result<String> {
+async fn retry_one((store, clock): Opened<'_>, id: LetterId, config: &Config) -> Result<String> {
     let Some(letter) = store.letter(id).await? else { bail!("there is no letter {id}") };
-    match post_again(store, &letter, config).await? {
+    match post_again((store, clock), &letter, config).await? {
         (Retried::Hastened, _) if is_held_by_budget(&letter, config) => Ok(format!(
             "letter {id} is tried now, but it waits for the mail budget (limits.mailPerHour) as long as that is spent; \
              `regain outbox stats` shows it"
@@ -244,8 +253,8 @@ async fn retry_one(store: &dyn Store, id: LetterId, config: &Config) -> Result<S
     }
 }
 
-async fn drop_one(store: &dyn Store, id: LetterId) -> Result<String> {
-    if store.drop_letter(id, SystemClock::start().now()).await? {
+async fn drop_one((store, clock): Opened<'_>, id: LetterId) -> Result<String> {
+    if store.drop_letter(id, clock.now()).await? {
         return Ok(format!("letter {id} is dropped"));
     }
     match store.letter(id).await?.map(|letter| letter.state) {

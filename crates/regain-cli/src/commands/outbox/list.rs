@@ -53,7 +53,7 @@ pub(crate) struct Show {
 
 impl List {
     pub(super) fn run(&self) -> Result<String> {
-        on_store_to_read(&self.config.load()?, async |store| {
+        on_store_to_read(&self.config.load()?, async |store, _| {
             let limit = usize::from(self.limit);
             let filter = LetterFilter { before: self.before, limit, ..self.search.filter(store).await? };
             let letters = store.letters(filter.clone()).await?;
@@ -76,7 +76,7 @@ impl List {
 
 impl Show {
     pub(super) fn run(&self) -> Result<String> {
-        on_store_to_read(&self.config.load()?, async |store| match store.letter(self.id).await? {
+        on_store_to_read(&self.config.load()?, async |store, _| match store.letter(self.id).await? {
             Some(letter) => self.form.one(&letter),
             None => bail!("there is no letter {}", self.id),
         })

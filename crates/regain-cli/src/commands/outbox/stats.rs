@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use regain_core::outbox::budget::MailBudget;
 use regain_core::outbox::stats::{DEAD_LOOKED_AT, OutboxStats};
-use regain_core::{Clock, LetterState, Purpose, Store, SystemClock, Timestamp};
+use regain_core::{Clock, LetterState, Purpose, Store, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::commands::database::on_store_to_read;
@@ -30,8 +30,8 @@ impl Stats {
     pub(super) fn run(&self) -> Result<String> {
         let config = self.config.load()?;
         let budget = config.limits.mail_per_hour;
-        on_store_to_read(&config, async |store| {
-            let now = SystemClock::start().now();
+        on_store_to_read(&config, async |store, clock| {
+            let now = clock.now();
             let stats = store.outbox_stats(now).await?;
             Ok(if self.json {
                 output::pretty(&json_of(&stats, budget, now))?

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use regain_core::hashing::Verdict;
 use regain_core::store::Deleted;
-use regain_core::{Account, Clock, Password, Store, SystemClock};
+use regain_core::{Account, Clock, Password, Store};
 
 use super::password::pool;
 use super::target::Target;
@@ -41,9 +41,9 @@ pub(crate) struct Delete {
 
 impl One {
     pub(super) fn set_disabled(&self, is_disabled: bool) -> Result<String> {
-        on_store(&self.config.load()?, async |store| {
+        on_store(&self.config.load()?, async |store, clock| {
             let account = self.target.find(store).await?;
-            if !store.set_disabled(&account.id, is_disabled, SystemClock::start().now()).await? {
+            if !store.set_disabled(&account.id, is_disabled, clock.now()).await? {
                 bail!("account {} was deleted meanwhile", account.id);
             }
             let word = if is_disabled { "disabled" } else { "enabled" };
@@ -53,12 +53,12 @@ impl One {
     }
 
     pub(super) fn set_admin(&self, is_admin: bool) -> Result<String> {
-        on_store(&self.config.load()?, async |store| {
+        on_store(&self.config.load()?, async |store, clock| {
             let account = self.target.find(store).await?;
             if is_admin {
                 check_password(&account).await?;
             }
-            if !store.set_admin(&account.id, is_admin, SystemClock::start().now()).await? {
+            if !store.set_admin(&account.id, is_admin, clock.now()).await? {
                 bail!("account {} was deleted meanwhile", account.id);
             }
             let what = if is_admin { "is an administrator's" } else { "is no administrator's" };
@@ -82,13 +82,13 @@ async fn check_password(account: &Account) -> Result<()> {
 
 impl Delete {
     pub(super) fn run(&self) -> Result<String> {
-        on_store(&self.config.load()?, async |store| {
+        on_store(&self.config.load()?, async |store, clock| {
             let account = self.target.find(store).await?;
             let question = format!("Delete account {} ({})", account.id, printable(&masked(&account.name)));
             if !self.yes && !is_meant(&question)? {
                 bail!("nothing was deleted");
             }
-            match store.delete_account(&account.id, None, SystemClock::start().now()).await? {
+            match store.delete_account(&account.id, None, clock.now()).await? {
                 Deleted::Deleted => Ok(format!("account {} is deleted", account.id)),
                 Deleted::Unknown | Deleted::SessionEnded => {
                     bail!("account {} was deleted meanwhile", account.id)

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Args;
 use regain_core::store::Added;
-use regain_core::{AccountId, AccountRecord, Clock, Name, OsRng, Store, SystemClock};
+use regain_core::{AccountId, AccountRecord, Clock, Name, OsRng, Store};
 
 use super::password::{ask, hashed};
 use crate::commands::database::on_new_store;
@@ -42,7 +42,7 @@ impl Create {
         if self.name.is_empty() {
             bail!("the name must not be empty");
         }
-        on_new_store(&config, async |store| {
+        on_new_store(&config, async |store, clock| {
             let name = match Name::parse(&self.name, store.key_mode()) {
                 Ok(name) => name,
                 Err(error) => bail!("the name {error}"),
@@ -65,7 +65,7 @@ impl Create {
                 is_confirmed: self.confirmed,
                 ..AccountRecord::new(id.clone(), name)
             };
-            match store.add_accounts(vec![record], SystemClock::start().now()).await?[..] {
+            match store.add_accounts(vec![record], clock.now()).await?[..] {
                 [Added::Added] => Ok(format!("account {id} was made")),
                 [Added::IdTaken] => bail!("there is an account of this id already"),
                 _ => bail!("there is an account of this name already"),

@@ -71,7 +71,7 @@ impl Export {
 }
 
 fn export(config: &Config, out: &mut dyn Write) -> Result<u64> {
-    on_store_to_read(config, async |store| {
+    on_store_to_read(config, async |store, _| {
         transfer::export(store, out).await.map_err(|error| match error {
             // As itself: whoever reads our output may have seen enough.
             ExportError::Io(error) => error.into(),

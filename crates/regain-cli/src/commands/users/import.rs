@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use regain::app::database_path;
+use regain::app::{Database, DatabaseOptions};
 use regain::transfer::{self, Checked, ImportError, ImportFile, Mistakes, Written};
 use regain::{Config, transfer::Progress};
-use regain_core::{KeyMode, OsRng, Rng, Store, SystemClock};
-use regain_store::{Options, SqliteStore};
+use regain_core::{KeyMode, OsRng, Rng};
 use serde_json::json;
 
 use super::progress::Teller;
@@ -69,9 +68,9 @@ impl Import {
         }
         let file = ImportFile::open(&self.file).map_err(|error| self.told(error))?;
         running::block_on(async {
-            let is_new = !database_path(&config).try_exists()?;
-            let store = if is_new { None } else { Some(self.open(&config)?) };
-            let outcome = self.import(&config, &file, store).await;
+            let is_new = Database::pending_migrations(&config).await?.is_none();
+            let there = if is_new { None } else { Some(self.open(&config).await?) };
+            let outcome = self.import(&config, &file, there).await;
             outcome.map_err(|error| match error.downcast::<ImportError>() {
                 Ok(error) => self.told(error),
                 Err(error) => error,
@@ -80,18 +79,22 @@ impl Import {
     }
 
     /// Checks and writes, and closes the store whatever comes of it.
-    async fn import(&self, config: &Config, file: &ImportFile, there: Option<SqliteStore>) -> Result<String> {
+    async fn import(&self, config: &Config, file: &ImportFile, there: Option<Database>) -> Result<String> {
         let begun = Instant::now();
         let checked = self.check(file, there.as_ref()).await;
         if self.dry_run || checked.is_err() {
-            if let Some(store) = &there {
-                store.close().await;
+            if let Some(database) = &there {
+                database.close().await;
             }
             return self.summary(&checked?, None, begun.elapsed());
         }
-        let (checked, store) = (checked?, there.map_or_else(|| self.open(config), Ok)?);
-        let written = self.write(file, &checked, &store).await;
-        store.close().await;
+        let checked = checked?;
+        let database = match there {
+            Some(database) => database,
+            None => self.open(config).await?,
+        };
+        let written = self.write(file, &checked, &database).await;
+        database.close().await;
         let written = written?;
         self.name(&written.conflicts);
         let summary = self.summary(&checked, Some(&written), begun.elapsed())?;
@@ -104,27 +107,25 @@ impl Import {
         }
     }
 
-    async fn check(&self, file: &ImportFile, there: Option<&SqliteStore>) -> Result<Checked> {
-        let mode = match there {
-            Some(store) => store.key_mode(),
-            None => self.mode(),
-        };
-        let there = there.map(|store| store as &dyn Store);
+    async fn check(&self, file: &ImportFile, there: Option<&Database>) -> Result<Checked> {
+        let there = there.map(Database::store);
+        let mode = there.as_ref().map_or(self.mode(), |store| store.key_mode());
         let rng: Arc<dyn Rng> = Arc::new(OsRng);
         let mut teller = Teller::start();
         let mut tell = |progress: Progress| teller.tell("checking", progress);
-        let checked = transfer::check(file, mode, there, &rng, &mut tell).await;
+        let checked = transfer::check(file, mode, there.as_deref(), &rng, &mut tell).await;
         teller.end();
         Ok(checked?)
     }
 
-    async fn write(&self, file: &ImportFile, checked: &Checked, store: &SqliteStore) -> Result<Written> {
+    async fn write(&self, file: &ImportFile, checked: &Checked, database: &Database) -> Result<Written> {
+        let (store, clock) = (database.store(), database.clock());
         if store.key_mode() != checked.mode {
             bail!("the database was made by another process in between, and compares names in another way");
         }
         let mut teller = Teller::start();
         let mut tell = |progress: Progress| teller.tell("adding", progress);
-        let written = transfer::write(file, checked, store, &SystemClock::start(), &OsRng, &mut tell).await;
+        let written = transfer::write(file, checked, &*store, &*clock, &OsRng, &mut tell).await;
         teller.end();
         Ok(written?)
     }
@@ -133,18 +134,19 @@ impl Import {
         if self.exact_names { KeyMode::Exact } else { KeyMode::default() }
     }
 
-    fn open(&self, config: &Config) -> Result<SqliteStore> {
-        let path = database_path(config);
-        let options = Options { key_mode_if_new: self.mode(), busy_timeout: PATIENCE, ..Options::default() };
-        let store = SqliteStore::open(&path, options)?;
-        if self.exact_names && store.key_mode() != KeyMode::Exact {
+    async fn open(&self, config: &Config) -> Result<Database> {
+        let mut options = DatabaseOptions::with_key_mode(self.mode());
+        options.file.busy_timeout = PATIENCE;
+        options.postgres.patience = PATIENCE;
+        let database = Database::open(config, options).await?;
+        if self.exact_names && database.store().key_mode() != KeyMode::Exact {
             bail!(
                 "{} takes names that differ by case alone for the same, and that cannot be changed any more: import into \
                  a new database, or leave --exact-names out",
-                path.display()
+                database.place()
             );
         }
-        Ok(store)
+        Ok(database)
     }
 
     /// An error with the name of the file; what is wrong with its lines is told before.

@@ -55,7 +55,7 @@ pub(crate) struct Show {
 
 impl List {
     pub(super) fn run(&self) -> Result<String> {
-        on_store_to_read(&self.config.load()?, async |store| {
+        on_store_to_read(&self.config.load()?, async |store, _| {
             let after = match &self.after {
                 Some(text) => Some(find(store, text, false).await?.name_key),
                 None => None,
@@ -78,6 +78,8 @@ impl List {
 
 impl Show {
     pub(super) fn run(&self) -> Result<String> {
-        on_store_to_read(&self.config.load()?, async |store| self.form.one(&self.target.find(store).await?))
+        on_store_to_read(&self.config.load()?, async |store, _| {
+            self.form.one(&self.target.find(store).await?)
+        })
     }
 }

@@ -11,7 +11,7 @@ use regain_core::outbox::repeats::NOTICES_IF_UNCONFIRMED;
 use regain_core::store::PasswordChange;
 use regain_core::{
     Caller, Clock, HashCost, HashPool, OsRng, Password, PasswordHash, PasswordPolicy, Policy, Provider,
-    Purpose, Store, SystemClock, UserAgent,
+    Purpose, Store, UserAgent,
 };
 
 use super::target::Target;
@@ -36,7 +36,7 @@ impl SetPassword {
     pub(super) fn run(&self) -> Result<String> {
         let config = self.config.load()?;
         let policy = config.policy();
-        on_store(&config, async |store| {
+        on_store(&config, async |store, clock| {
             let account = self.target.find(store).await?;
             if account.provider() == Provider::Realm {
                 bail!("account {} is of provider realm: nobody signs in to it with a password", account.id);
@@ -45,7 +45,7 @@ impl SetPassword {
                 bail!("account {} is disabled: enable it first", account.id);
             }
             let new = hashed(&ask(&policy.password)?).await?;
-            let now = SystemClock::start().now();
+            let now = clock.now();
             let change = PasswordChange {
                 account: account.id.clone(),
                 new,

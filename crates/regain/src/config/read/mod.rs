@@ -2,6 +2,8 @@
 //!
 //! Defaults do not stand here: a key that is absent leaves the setting as it was.
 
+#[cfg(feature = "postgres")]
+mod database;
 mod dkim;
 mod header;
 pub(super) mod limits;
@@ -60,7 +62,10 @@ pub(super) fn read<'a>(context: &'a Context<'a>, tree: Option<&'a Node>, setting
         config.authorization_header_name = Some(name);
     }
     put(&mut config.write_admin_token_to_json, boolean(&mut top, "writeAdminTokenToJson"));
-    refuse(&mut top, "database", "is not available yet: PostgreSQL comes later; use dataPath");
+    #[cfg(feature = "postgres")]
+    database::read(&mut top, &mut config);
+    #[cfg(not(feature = "postgres"))]
+    refuse(&mut top, "database", "is not known to this build, which has no PostgreSQL; leave it out");
     let policy = top.nested("passwordPolicy").section();
     let limits = top.nested("limits").section();
     let providers = top.find_nested("authProviders");

@@ -45,6 +45,19 @@ fn top(config: &Config) -> Value {
             ".",
             Some(&config.data_path.to_string_lossy())
         ),
+        "database": text(
+            "The PostgreSQL database, where it is not regain.db under dataPath: \
+             postgres://USER@HOST:PORT,HOST:PORT/NAME?option=value.",
+            "^postgres(ql)?://",
+            None
+        ),
+        "databasePassword": text("The password of that database's user, where it is not in database.", "", None),
+        "databasePasswordFile": text("A file with that password in its first line, seen from this file.", ".", None),
+        "databaseConnections": integer(
+            "How many connections to PostgreSQL a process keeps at most, beside one that listens.",
+            1..=1_000,
+            super::DATABASE_CONNECTIONS
+        ),
         "publicUrl": text(
             "Where browsers reach this server. Links in mails begin with it unless baseUrl is set.",
             "^[Hh][Tt][Tt][Pp][Ss]?://",
