@@ -4,6 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use regain::app::DatabaseOptions;
+use regain::app::DatabaseOptions;
+use regain::app::DatabaseOptions;
+use regain::app::DatabaseOptions;
+use regain::app::DatabaseOptions;
 use regain::app::GRACE;
 use regain::config::{Config, EmailHandlerConfig, PasswordAuthProvider};
 use regain::http::server::{ServerLimits, serve as serve_http};
@@ -11,7 +16,6 @@ use regain::mail::Mailbox;
 use regain::{Delivery, Regain};
 use regain_core::Limits;
 use regain_smtp::{Sender, Settings};
-use regain_store::Options;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -76,8 +80,8 @@ pub(crate) fn serve(kind: Kind, directory: &Path) -> Result<()> {
         if matches!(kind, Kind::Null) {
             return null::serve().await;
         }
-        let database =
-            Options { one_transaction_per_step: matches!(kind, Kind::Single), ..Options::default() };
+        let mut database = DatabaseOptions::default();
+        database.file.one_transaction_per_step = matches!(kind, Kind::Single);
         let delivery = Delivery::Mailbox(Mailbox::default());
         let regain = Regain::open_with(&config(directory)?, delivery, database).await.context("regain")?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -60,7 +60,7 @@ fn each_wrong_value_is_refused_with_its_key_and_line() {
         ("authorizationHeaderName = 'Cookie'", "authorizationHeaderName"),
         ("authorizationHeaderName = 'hunter2:'", "authorizationHeaderName"),
         ("writeAdminTokenToJson = 'yes'", "writeAdminTokenToJson"),
-        ("database = 'postgres://u:hunter2@db/regain'", "database"),
+        ("database = 'mysql://u:hunter2@db/regain'", "database"),
         ("authProviders = []", "authProviders"),
         ("authProviders = 'password'", "authProviders"),
         ("authProviders = ['password']", "authProviders[0]"),

@@ -1,5 +1,7 @@
 //! The configuration from outside: a text and an environment in, settings or mistakes out.
 
+#[cfg(feature = "postgres")]
+mod database;
 mod dkim;
 mod documents;
 mod files;
