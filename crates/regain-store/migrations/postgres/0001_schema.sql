@@ -24,6 +24,10 @@ CREATE TABLE accounts (
     created      BIGINT NOT NULL
 );
 
+-- Few accounts are listed for what they are.
+CREATE INDEX accounts_admins ON accounts (name_key) WHERE is_admin;
+CREATE INDEX accounts_disabled ON accounts (name_key) WHERE is_disabled;
+
 CREATE TABLE letters (
     id          BYTEA PRIMARY KEY CHECK (length(id) = 16),
     purpose     TEXT COLLATE "C" NOT NULL CHECK (purpose IN ('reset', 'confirm', 'password_changed')),
@@ -67,6 +71,8 @@ CREATE INDEX letters_closed ON letters (purpose, name_key, ended, state) WHERE e
 -- What is watched, counted and purged.
 CREATE INDEX letters_oldest ON letters (posted) WHERE ended IS NULL;
 CREATE INDEX letters_ended ON letters (state, ended) WHERE ended IS NOT NULL;
+-- What operators list, newest first. Most letters are sent, and those cost nothing here.
+CREATE INDEX letters_failed ON letters (state, id) WHERE state IN ('dead', 'expired', 'superseded');
 
 -- How many letters are open: counted by the database itself, so that the limit holds across processes and a rolled-back
 -- step counts for nothing. The number is the sum of all rows, one of which may be below zero: each session counts in

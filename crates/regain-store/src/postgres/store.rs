@@ -18,7 +18,7 @@ use regain_core::{
 };
 
 use super::PostgresStore;
-use super::steps::{accounts, claim, courier};
+use super::steps::{accounts, claim, courier, find, manage, operator, put, read, stats, tokens};
 
 #[async_trait]
 impl Store for PostgresStore {
@@ -32,15 +32,16 @@ impl Store for PostgresStore {
         letter: Option<NewLetter>,
         now: Timestamp,
     ) -> Result<Registered, StoreError> {
-        todo!()
+        let (account, letter) = (&account, letter.as_ref());
+        self.connections.run(|client, _| Box::pin(accounts::register(client, account, letter, now))).await
     }
 
     async fn account_by_name(&self, name: &NameKey) -> Result<Option<Account>, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(read::account_by_name(client, name))).await
     }
 
     async fn account_by_id(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(read::account_by_id(client, id))).await
     }
 
     async fn rehash(
@@ -49,15 +50,17 @@ impl Store for PostgresStore {
         old: &PasswordHash,
         new: &PasswordHash,
     ) -> Result<bool, StoreError> {
-        self.connections.transact(|t, _| Box::pin(accounts::rehash(t, id, old, new))).await
+        self.connections.run(|client, _| Box::pin(accounts::rehash(client, id, old, new))).await
     }
 
     async fn change_password(&self, change: PasswordChange, now: Timestamp) -> Result<bool, StoreError> {
-        todo!()
+        let change = &change;
+        self.connections.run(|client, _| Box::pin(accounts::change_password(client, change, now))).await
     }
 
     async fn put_account(&self, put: PutAccount, now: Timestamp) -> Result<Put, StoreError> {
-        todo!()
+        let put = &put;
+        self.connections.transact(|t, _| Box::pin(put::put_account(t, put, now))).await
     }
 
     async fn delete_account(
@@ -66,7 +69,8 @@ impl Store for PostgresStore {
         by: Option<HeldSession>,
         now: Timestamp,
     ) -> Result<Deleted, StoreError> {
-        todo!()
+        let by = by.as_ref();
+        self.connections.run(|client, _| Box::pin(manage::delete_account(client, id, by, now))).await
     }
 
     async fn set_disabled(
@@ -75,11 +79,11 @@ impl Store for PostgresStore {
         is_disabled: bool,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(manage::set_disabled(client, id, is_disabled, now))).await
     }
 
     async fn set_admin(&self, id: &AccountId, is_admin: bool, now: Timestamp) -> Result<bool, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(manage::set_admin(client, id, is_admin, now))).await
     }
 
     async fn add_accounts(
@@ -87,15 +91,17 @@ impl Store for PostgresStore {
         accounts: Vec<AccountRecord>,
         now: Timestamp,
     ) -> Result<Vec<Added>, StoreError> {
-        todo!()
+        let accounts = accounts.as_slice();
+        self.connections.transact(|t, _| Box::pin(put::add_accounts(t, accounts, now))).await
     }
 
     async fn accounts(&self, filter: AccountFilter) -> Result<Vec<Account>, StoreError> {
-        todo!()
+        let filter = &filter;
+        self.connections.run(|client, _| Box::pin(read::accounts(client, filter))).await
     }
 
     async fn admin_token(&self, id: &SessionId) -> Result<AdminStanding, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(manage::admin_token(client, id))).await
     }
 
     async fn put_admin_token(
@@ -104,7 +110,7 @@ impl Store for PostgresStore {
         replace: bool,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(manage::put_admin_token(client, id, replace, now))).await
     }
 
     async fn session(
@@ -112,7 +118,7 @@ impl Store for PostgresStore {
         account: &AccountId,
         session: &SessionId,
     ) -> Result<Option<(Account, bool)>, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(read::session(client, account, session))).await
     }
 
     async fn revoke(
@@ -122,7 +128,9 @@ impl Store for PostgresStore {
         expires: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        todo!()
+        self.connections
+            .run(|client, _| Box::pin(accounts::revoke(client, session, account, expires, now)))
+            .await
     }
 
     async fn token(
@@ -131,7 +139,7 @@ impl Store for PostgresStore {
         purpose: Purpose,
         now: Timestamp,
     ) -> Result<TokenStanding, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(read::token(client, hash, purpose, now))).await
     }
 
     async fn complete_reset(
@@ -139,11 +147,12 @@ impl Store for PostgresStore {
         reset: CompleteReset,
         now: Timestamp,
     ) -> Result<Option<AccountId>, StoreError> {
-        todo!()
+        let reset = &reset;
+        self.connections.run(|client, _| Box::pin(tokens::complete_reset(client, reset, now))).await
     }
 
     async fn confirm_email(&self, hash: &TokenHash, now: Timestamp) -> Result<Confirmation, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(tokens::confirm_email(client, hash, now))).await
     }
 
     async fn post(&self, letter: NewLetter, repeats: Repeats, now: Timestamp) -> Result<Posted, StoreError> {
@@ -177,27 +186,29 @@ impl Store for PostgresStore {
     }
 
     async fn outbox_status(&self) -> Result<OutboxStatus, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(read::outbox_status(client))).await
     }
 
     async fn outbox_gauges(&self, now: Timestamp) -> Result<OutboxGauges, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(stats::outbox_gauges(client, now))).await
     }
 
     async fn outbox_stats(&self, now: Timestamp) -> Result<OutboxStats, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(stats::outbox_stats(client, now))).await
     }
 
     async fn letters(&self, filter: LetterFilter) -> Result<Vec<Letter>, StoreError> {
-        todo!()
+        let filter = &filter;
+        self.connections.run(|client, _| Box::pin(find::letters(client, filter))).await
     }
 
     async fn count_letters(&self, filter: LetterFilter) -> Result<u64, StoreError> {
-        todo!()
+        let filter = &filter;
+        self.connections.run(|client, _| Box::pin(find::count_letters(client, filter))).await
     }
 
     async fn letter(&self, id: LetterId) -> Result<Option<Letter>, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(read::one_letter(client, id))).await
     }
 
     async fn retry(
@@ -208,14 +219,16 @@ impl Store for PostgresStore {
         lifetime: Duration,
         now: Timestamp,
     ) -> Result<Retried, StoreError> {
-        todo!()
+        self.connections
+            .transact(|t, _| Box::pin(operator::retry(t, id, seen, replacement, now + lifetime, now)))
+            .await
     }
 
     async fn drop_letter(&self, id: LetterId, now: Timestamp) -> Result<bool, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(operator::drop_letter(client, id, now))).await
     }
 
     async fn purge(&self, retention: Retention, limit: usize, now: Timestamp) -> Result<usize, StoreError> {
-        todo!()
+        self.connections.run(|client, _| Box::pin(operator::purge(client, retention, limit, now))).await
     }
 }

@@ -1,0 +1,147 @@
+//! How the outbox stands in numbers. Counts run over an index that holds all they ask for: no letter itself is read, but the
+//! dead ones whose relay's words are looked at, and of those a bounded number.
+
+use deadpool_postgres::Object;
+use regain_core::outbox::budget;
+use regain_core::outbox::stats::{
+    DEAD_LOOKED_AT, LAST_DAY, LAST_HOUR, LetterCount, OLDEST_LOOKED_AT, OutboxGauges, OutboxStats,
+};
+use regain_core::{LetterState, Purpose, RelayCode, Timestamp};
+use tokio_postgres::Row;
+
+use super::count;
+use super::find::relay_words;
+use super::trip::{only, read_in_one_trip};
+use crate::postgres::error::StepError;
+use crate::postgres::rows::{self, get};
+
+/// Counts the letters kept. All of one state of the database, so that the numbers fit each other.
+pub(crate) async fn outbox_stats(client: &Object, now: Timestamp) -> Result<OutboxStats, StepError> {
+    let hour = now.minus(LAST_HOUR).as_millis();
+    let day = now.minus(LAST_DAY).as_millis();
+    let answers = read_in_one_trip(
+        client,
+        &[
+            (OPEN, &[&now.as_millis()]),
+            (CLOSED, &[]),
+            (SENT, &[&hour, &day]),
+            (DEAD_BY_CODE, &[&count(DEAD_LOOKED_AT)]),
+        ],
+    )
+    .await?;
+    let [open, closed, sent, dead] = answers.as_slice() else {
+        return Err(StepError::Row("an answer".to_owned()));
+    };
+    let (open, sent) = (only(open)?, only(sent)?);
+    Ok(OutboxStats {
+        counts: letter_counts(open, closed)?,
+        oldest: get::<Option<i64>>(open, 0)?.map(Timestamp::from_millis),
+        due: rows::count(open, 1)?,
+        put_off: rows::count(open, 2)?,
+        sent_last_hour: rows::count(sent, 0)?,
+        sent_last_day: rows::count(sent, 1)?,
+        dead_by_code: dead_by_code(dead)?,
+    })
+}
+
+/// What metrics ask for: counts of letters that wait, which are few but for an outage.
+pub(crate) async fn outbox_gauges(client: &Object, now: Timestamp) -> Result<OutboxGauges, StepError> {
+    let select = client.prepare_cached(GAUGES).await?;
+    let (now, hour) = (now.as_millis(), now.minus(LAST_HOUR).as_millis());
+    let row = client.query_one(&select, &[&now, &hour, &budget::REASON, &count(OLDEST_LOOKED_AT)]).await?;
+    let first_due = get::<Option<i64>>(&row, 5)?.into_iter().chain(get::<Option<i64>>(&row, 6)?).min();
+    Ok(OutboxGauges {
+        waiting: [rows::count(&row, 0)?, rows::count(&row, 1)?, rows::count(&row, 2)?],
+        due: rows::count(&row, 3)?,
+        put_off: rows::count(&row, 4)?,
+        first_due: first_due.map(Timestamp::from_millis),
+        claimed: rows::count(&row, 7)?,
+        sent_last_hour: rows::count(&row, 8)?,
+    })
+}
+
+/// Purposes in the order of [`Purpose::ALL`]. A relay's fault makes a letter due anew. Its time is told by no other attempt,
+/// no crash and no budget. One that is being tried again still waits.
+pub(super) const GAUGES: &str = "
+    SELECT waiting.*,
+           (SELECT min(due) FROM letters WHERE state = 'waiting'),
+           (SELECT min(posted) FROM (
+                SELECT posted, state, due, attempts, crashes, last_error FROM letters
+                WHERE ended IS NULL ORDER BY posted LIMIT $4) oldest
+            WHERE attempts = 0 AND crashes = 0 AND due <= $1 AND last_error IS DISTINCT FROM $3
+              AND (state = 'waiting' OR last_error IS NOT NULL)),
+           (SELECT count(*) FROM letters WHERE state = 'claimed'),
+           (SELECT count(*) FROM letters WHERE state = 'sent' AND ended IS NOT NULL AND ended > $2)
+    FROM (SELECT count(*) FILTER (WHERE purpose = 'reset'),
+                 count(*) FILTER (WHERE purpose = 'confirm'),
+                 count(*) FILTER (WHERE purpose = 'password_changed'),
+                 count(*) FILTER (WHERE due <= $1),
+                 count(*) FILTER (WHERE due > $1)
+          FROM letters WHERE state = 'waiting') waiting";
+
+/// As above.
+pub(super) const OPEN: &str = "
+    SELECT (SELECT min(posted) FROM letters WHERE ended IS NULL), waiting.*, claimed.*
+    FROM (SELECT count(*) FILTER (WHERE due <= $1),
+                 count(*) FILTER (WHERE due > $1),
+                 count(*) FILTER (WHERE purpose = 'reset'),
+                 count(*) FILTER (WHERE purpose = 'confirm'),
+                 count(*) FILTER (WHERE purpose = 'password_changed')
+          FROM letters WHERE state = 'waiting') waiting,
+         (SELECT count(*) FILTER (WHERE purpose = 'reset'),
+                 count(*) FILTER (WHERE purpose = 'confirm'),
+                 count(*) FILTER (WHERE purpose = 'password_changed')
+          FROM letters WHERE state = 'claimed') claimed";
+pub(super) const CLOSED: &str =
+    "SELECT purpose, state, count(*) FROM letters WHERE ended IS NOT NULL GROUP BY purpose, state";
+pub(super) const SENT: &str = "
+    SELECT count(*) FILTER (WHERE ended > $1), count(*)
+    FROM letters WHERE state = 'sent' AND ended IS NOT NULL AND ended > $2";
+pub(super) const DEAD_BY_CODE: &str = concat!(
+    "SELECT substr(words, 1, 4), count(*) FROM (
+         SELECT ",
+    relay_words!(),
+    " AS words FROM letters l
+         WHERE l.state = 'dead' AND l.ended IS NOT NULL ORDER BY l.ended DESC LIMIT $1) dead
+     GROUP BY 1"
+);
+
+fn letter_counts(open: &Row, closed: &[Row]) -> Result<Vec<LetterCount>, StepError> {
+    let mut counts = Vec::new();
+    for (at, purpose) in Purpose::ALL.into_iter().enumerate() {
+        for state in LetterState::ALL {
+            let count = match state {
+                LetterState::Waiting => rows::count(open, 3 + at)?,
+                LetterState::Claimed => rows::count(open, 6 + at)?,
+                _ => closed_count(closed, purpose, state)?,
+            };
+            if count > 0 {
+                counts.push(LetterCount { purpose, state, count });
+            }
+        }
+    }
+    Ok(counts)
+}
+
+fn closed_count(closed: &[Row], purpose: Purpose, state: LetterState) -> Result<u64, StepError> {
+    for row in closed {
+        if get::<&str>(row, 0)? == purpose.as_str() && get::<&str>(row, 1)? == state.as_str() {
+            return rows::count(row, 2);
+        }
+    }
+    Ok(0)
+}
+
+fn dead_by_code(rows: &[Row]) -> Result<Vec<(Option<RelayCode>, u64)>, StepError> {
+    let mut codes: Vec<(Option<RelayCode>, u64)> = Vec::new();
+    for row in rows {
+        let code = get::<Option<&str>>(row, 0)?.and_then(RelayCode::of);
+        let count = rows::count(row, 1)?;
+        match codes.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, sum)) => *sum += count,
+            None => codes.push((code, count)),
+        }
+    }
+    OutboxStats::sort_codes(&mut codes);
+    Ok(codes)
+}
