@@ -23,6 +23,9 @@ pub(crate) mod stats;
 pub(crate) mod tokens;
 mod trip;
 
+#[cfg(test)]
+mod plans;
+
 /// A count for PostgreSQL, which knows signed ones only.
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

@@ -1,5 +1,7 @@
 //! What an operator does to letters, and the clearing away of what is past its retention.
 
+use std::time::Duration;
+
 use deadpool_postgres::{Object, Transaction};
 use regain_core::store::{Retention, Retried};
 use regain_core::{LetterId, LetterState, Timestamp};
@@ -86,30 +88,42 @@ pub(crate) async fn purge(
     limit: usize,
     now: Timestamp,
 ) -> Result<usize, StepError> {
-    let kinds = [
-        (PURGE_DROPPED, now.minus(retention.dropped)),
-        (PURGE_CLOSED, now.minus(retention.closed)),
+    let mut removed = purge_letters(client, &[LetterState::Dropped], retention.dropped, limit, now).await?;
+    let others = [LetterState::Sent, LetterState::Dead, LetterState::Expired, LetterState::Superseded];
+    removed += purge_letters(client, &others, retention.closed, limit, now).await?;
+    for (sql, until) in [
         (PURGE_TOKENS, now.minus(retention.tokens)),
         (PURGE_SESSIONS, now),
         (PURGE_AUDIT, now.minus(retention.audit)),
-    ];
-    let mut removed = 0;
-    for (sql, until) in kinds {
+    ] {
         let delete = client.prepare_cached(sql).await?;
         removed += client.execute(&delete, &[&until.as_millis(), &count(limit)]).await?;
     }
     Ok(usize::try_from(removed).unwrap_or(usize::MAX))
 }
 
-pub(super) const PURGE_DROPPED: &str = "
+/// Removes at most `limit` letters of these states, one state after the other: so that each goes by its index.
+async fn purge_letters(
+    client: &Object,
+    states: &[LetterState],
+    kept: Duration,
+    limit: usize,
+    now: Timestamp,
+) -> Result<u64, StepError> {
+    let delete = client.prepare_cached(PURGE_LETTERS).await?;
+    let until = now.minus(kept).as_millis();
+    let mut left = limit as u64;
+    for state in states {
+        let limit = i64::try_from(left).unwrap_or(i64::MAX);
+        left = left.saturating_sub(client.execute(&delete, &[&until, &limit, &state.as_str()]).await?);
+    }
+    Ok(limit as u64 - left)
+}
+
+pub(super) const PURGE_LETTERS: &str = "
     DELETE FROM letters WHERE id = ANY (ARRAY(
-        SELECT id FROM letters WHERE state = 'dropped' AND ended IS NOT NULL AND ended <= $1
+        SELECT id FROM letters WHERE state = $3 AND ended IS NOT NULL AND ended <= $1
         ORDER BY ended LIMIT $2 FOR UPDATE SKIP LOCKED))";
-pub(super) const PURGE_CLOSED: &str = "
-    DELETE FROM letters WHERE id = ANY (ARRAY(
-        SELECT id FROM letters
-        WHERE state IN ('sent', 'dead', 'expired', 'superseded') AND ended IS NOT NULL AND ended <= $1
-        LIMIT $2 FOR UPDATE SKIP LOCKED))";
 /// While its letter is open, a token that was removed would be armed again, as if it had never been used.
 pub(super) const PURGE_TOKENS: &str = "
     DELETE FROM tokens WHERE letter = ANY (ARRAY(

@@ -144,7 +144,7 @@ const INSERT: &str = "INSERT INTO accounts
 
 /// What follows once accounts are in. Only now is it certain that whoever had their identities is gone, and how far its
 /// generation had come: the statement that adds them may have waited for the one that deletes it.
-const SETTLE_IN: &str = concat!(
+pub(super) const SETTLE_IN: &str = concat!(
     "WITH raised AS (
          UPDATE accounts SET generation = gone.generation + 1 FROM deleted_accounts gone
          WHERE accounts.id = ANY($1) AND gone.id = accounts.id AND accounts.generation <= gone.generation
@@ -180,7 +180,7 @@ async fn why_not(
     Ok(answers)
 }
 
-const WHY_NOT: &str = "SELECT (SELECT id FROM accounts a WHERE a.name_key = refused.name_key),
+pub(super) const WHY_NOT: &str = "SELECT (SELECT id FROM accounts a WHERE a.name_key = refused.name_key),
             EXISTS (SELECT FROM accounts a WHERE a.id = refused.id)
      FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS refused (id, name_key, place) ORDER BY place";
 

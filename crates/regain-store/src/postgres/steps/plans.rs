@@ -1,0 +1,144 @@
+//! How PostgreSQL means to run the steps over many rows, without knowing the values: by index.
+
+use deadpool_postgres::Object;
+use regain_core::store::{AccountFilter, LetterFilter};
+use regain_core::{LetterId, LetterState, NameKey, Purpose, Timestamp};
+
+use super::find::Search;
+use super::{accounts, manage, operator, parts, put, read, stats, tokens};
+use crate::postgres::{PostgresOptions, PostgresStore};
+use crate::testing::Cluster;
+
+const MANY: &str = include_str!("many.sql");
+
+/// A database with many rows of each kind, and a connection to it.
+async fn many() -> (PostgresStore, Object) {
+    let settings = Cluster::shared().fresh_database().await.parse().unwrap();
+    let store = PostgresStore::open(&settings, PostgresOptions::default()).await.unwrap();
+    let client = store.connections.get().await.unwrap();
+    client.batch_execute(MANY).await.unwrap();
+    (store, client)
+}
+
+/// A plan for whatever values.
+async fn plan(client: &Object, sql: &str) -> String {
+    let parameters = client.prepare(sql).await.unwrap().params().len();
+    let values = vec!["NULL"; parameters].join(", ");
+    let values = if parameters > 0 { format!("({values})") } else { values };
+    let explain = format!(
+        "SET plan_cache_mode = force_generic_plan; PREPARE probe AS {sql};
+         EXPLAIN (COSTS OFF) EXECUTE probe {values}; DEALLOCATE probe"
+    );
+    let rows = client.simple_query(&explain).await.unwrap();
+    let lines = rows.iter().filter_map(|row| match row {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a table that grows is read from its beginning to its end.
+fn reads_all(plan: &str) -> bool {
+    ["accounts", "letters", "tokens", "revoked_sessions", "deleted_accounts", "audit"]
+        .iter()
+        .any(|table| plan.contains(&format!("Seq Scan on {table}")))
+}
+
+#[tokio::test]
+async fn steps_and_reads_find_their_rows_by_index() {
+    let (_store, client) = many().await;
+    let few = [
+        ("register", accounts::REGISTER, vec!["accounts_pkey", "accounts_name_key_key", "letters_closed"]),
+        ("lock of letters", parts::LOCK_OPEN_LETTERS, vec!["letters_open"]),
+        (
+            "change",
+            accounts::CHANGE_PASSWORD,
+            vec!["accounts_pkey", "tokens_unused", "letters_open", "letters_closed"],
+        ),
+        ("lock of a token's owner", tokens::LOCK_OWNER, vec!["tokens_hash_key", "accounts_pkey"]),
+        (
+            "reset",
+            tokens::COMPLETE_RESET,
+            vec!["tokens_hash_key", "accounts_pkey", "tokens_unused", "letters_open"],
+        ),
+        ("confirm", tokens::CONFIRM_EMAIL, vec!["tokens_hash_key", "accounts_pkey", "letters_open"]),
+        ("delete", manage::DELETE, vec!["accounts_pkey", "tokens_unused", "letters_open"]),
+        ("disable", manage::DISABLE, vec!["accounts_pkey", "tokens_unused", "letters_open"]),
+        ("enable", manage::ENABLE, vec!["accounts_pkey", "letters_closed"]),
+        ("settle in", put::SETTLE_IN, vec!["accounts_pkey", "deleted_accounts_pkey", "letters_closed"]),
+        ("why not", put::WHY_NOT, vec!["accounts_name_key_key", "accounts_pkey"]),
+        ("by name", read::ACCOUNT_BY_NAME, vec!["accounts_name_key_key"]),
+        ("by id", read::ACCOUNT_BY_ID, vec!["accounts_pkey"]),
+        ("session", read::SESSION, vec!["accounts_pkey", "revoked_sessions_pkey"]),
+        ("token", read::TOKEN, vec!["tokens_hash_key", "accounts_"]),
+        ("letter", read::ONE_LETTER, vec!["letters_pkey"]),
+        ("status", read::OUTBOX_STATUS, vec!["letters_oldest", "letters_ended"]),
+        (
+            "gauges",
+            stats::GAUGES,
+            vec!["letters_waiting", "letters_oldest", "letters_claimed", "letters_ended"],
+        ),
+        ("open", stats::OPEN, vec!["letters_oldest", "letters_waiting", "letters_claimed"]),
+        ("sent", stats::SENT, vec!["letters_ended"]),
+        ("codes", stats::DEAD_BY_CODE, vec!["letters_ended"]),
+        ("replaced", operator::REPLACED_BY, vec!["letters_open", "letters_closed"]),
+        ("purge of letters", operator::PURGE_LETTERS, vec!["letters_ended", "letters_pkey"]),
+        ("purge of tokens", operator::PURGE_TOKENS, vec!["tokens_expires", "tokens_pkey", "letters_"]),
+        ("purge of sessions", operator::PURGE_SESSIONS, vec!["revoked_sessions_expires"]),
+        ("purge of audit", operator::PURGE_AUDIT, vec!["audit_at"]),
+    ];
+    let mut bad = Vec::new();
+    for (name, sql, indexes) in few {
+        let plan = plan(&client, sql).await;
+        if reads_all(&plan) || !indexes.iter().all(|index| plan.contains(index)) {
+            bad.push(format!("{name} by {indexes:?}:\n{plan}"));
+        }
+    }
+    assert!(bad.is_empty(), "{}", bad.join("\n\n"));
+}
+
+#[tokio::test]
+async fn lists_are_read_in_their_order_or_from_few_rows() {
+    let (_store, client) = many().await;
+    let now = Timestamp::from_millis(1_795_000_000_000);
+    let page = LetterFilter { limit: 50, ..LetterFilter::default() };
+    let of = |state| LetterFilter { state: Some(state), ..page.clone() };
+    let named = Some(NameKey::from_stored("a77@example.org".to_owned()));
+    let before = Some(LetterId::from_bytes([1; 16]));
+    // In order: no sort. Of few: sorted, and so never the whole table in the order of the list.
+    let lists = [
+        (page.clone(), "letters_pkey", false),
+        (LetterFilter { before, ..page.clone() }, "letters_pkey", false),
+        (LetterFilter { from: Some(now), until: Some(now), ..page.clone() }, "letters_pkey", false),
+        (LetterFilter { purpose: Some(Purpose::Confirm), ..page.clone() }, "letters_pkey", false),
+        (of(LetterState::Sent), "letters_pkey", false),
+        (of(LetterState::Dead), "letters_failed", false),
+        (of(LetterState::Expired), "letters_failed", false),
+        (of(LetterState::Superseded), "letters_failed", false),
+        (of(LetterState::Dropped), "letters_ended", true),
+        (of(LetterState::Waiting), "letters_waiting", true),
+        (of(LetterState::Claimed), "letters_claimed", true),
+        (LetterFilter { name: named, ..page.clone() }, "letters_open", true),
+    ];
+    for (filter, index, sorts) in lists {
+        let plan = plan(&client, &Search::of(&filter).sql("l.*", filter.limit)).await;
+        assert!(
+            plan.contains(index) && plan.contains("Sort") == sorts && !reads_all(&plan),
+            "{index}:\n{plan}"
+        );
+    }
+    let page = AccountFilter { limit: 50, ..AccountFilter::default() };
+    let lists = [
+        (page.clone(), "accounts_name_key_key"),
+        (AccountFilter { is_confirmed: Some(false), ..page.clone() }, "accounts_name_key_key"),
+        (AccountFilter { is_admin: Some(true), ..page.clone() }, "accounts_admins"),
+        (
+            AccountFilter { is_disabled: Some(true), is_admin: Some(false), ..page.clone() },
+            "accounts_disabled",
+        ),
+    ];
+    for (filter, index) in lists {
+        let plan = plan(&client, &read::list_of(&filter)).await;
+        assert!(plan.contains(index) && !reads_all(&plan), "{index}:\n{plan}");
+    }
+}
