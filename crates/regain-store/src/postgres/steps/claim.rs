@@ -10,6 +10,7 @@ use regain_core::outbox::{backoff, budget, crashes};
 use regain_core::store::{Batch, ClaimOrder};
 use regain_core::{Account, Letter, LetterId, LetterState, Purpose, Timestamp};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::changes::{Change, Changes};
 use super::spent::Spent;
@@ -37,11 +38,11 @@ pub(crate) async fn claim(
     };
     let mut claiming = Claiming { t, order, now, budget, passed: 0, batch: Batch::default() };
     let of_the_oldest = order.limit.saturating_sub(order.newest);
-    claiming.take_from(OLDEST, of_the_oldest).await?;
+    claiming.take_from(End::Oldest, of_the_oldest).await?;
     let oldest = claiming.batch.letters.len();
     // Where fewer are due than were asked for, there are no others.
     if oldest == of_the_oldest {
-        claiming.take_from(NEWEST, order.limit).await?;
+        claiming.take_from(End::Newest, order.limit).await?;
     }
     let mut batch = claiming.batch;
     // Somebody waits for the newest now: they go first.
@@ -69,6 +70,13 @@ pub(crate) async fn free_all_claims(t: &Transaction<'_>, now: Timestamp) -> Resu
     Ok(changes.len())
 }
 
+/// An end of the queue.
+#[derive(Clone, Copy)]
+enum End {
+    Oldest,
+    Newest,
+}
+
 /// A claim in the making.
 struct Claiming<'a> {
     t: &'a Transaction<'a>,
@@ -81,10 +89,10 @@ struct Claiming<'a> {
 }
 
 impl Claiming<'_> {
-    /// Claims letters in the order of that statement until there are `limit` in all.
-    async fn take_from(&mut self, statement: &str, limit: usize) -> Result<(), StepError> {
+    /// Claims letters from one end of the queue until there are `limit` in all.
+    async fn take_from(&mut self, end: End, limit: usize) -> Result<(), StepError> {
         while self.batch.letters.len() < limit && self.passed < PASSED_AT_ONCE {
-            let page = self.due(statement, PAGE.max(limit - self.batch.letters.len())).await?;
+            let page = self.due(end, PAGE.max(limit - self.batch.letters.len())).await?;
             if page.is_empty() {
                 break;
             }
@@ -159,22 +167,17 @@ impl Claiming<'_> {
     }
 
     /// The letters that may be claimed, each with what it comes to, locked until the end of the transaction.
-    async fn due(&self, statement: &str, limit: usize) -> Result<Vec<Found>, StepError> {
-        let statement = self.t.prepare_cached(statement).await?;
-        let rows = self
-            .t
-            .query(
-                &statement,
-                &[
-                    &self.now.as_millis(),
-                    &(self.now + backoff::LONGEST).as_millis(),
-                    &(self.now + LONGEST_LEASE).as_millis(),
-                    &&self.order.claim.0[..],
-                    &i64::try_from(limit).unwrap_or(i64::MAX),
-                    &i64::from(crashes::MOST),
-                ],
-            )
-            .await?;
+    async fn due(&self, end: End, limit: usize) -> Result<Vec<Found>, StepError> {
+        let (now, limit) = (self.now.as_millis(), i64::try_from(limit).unwrap_or(i64::MAX));
+        let (far, endless) =
+            ((self.now + backoff::LONGEST).as_millis(), (self.now + LONGEST_LEASE).as_millis());
+        let (crashes, claim) = (i64::from(crashes::MOST), &self.order.claim.0[..]);
+        let parameters: [&(dyn ToSql + Sync); 6] = [&now, &limit, &crashes, &far, &endless, &claim];
+        let (statement, parameters) = match end {
+            End::Oldest => (OLDEST, &parameters[..]),
+            End::Newest => (NEWEST, &parameters[..3]),
+        };
+        let rows = self.t.query(&self.t.prepare_cached(statement).await?, parameters).await?;
         rows.iter()
             .map(|row| {
                 let id = LetterId::from_bytes(bytes(row, 0)?);
@@ -214,8 +217,8 @@ fn found(row: &Row) -> Result<Found, StepError> {
     })
 }
 
-/// Of the letters that `$found` gives, locked, their accounts and the ends that they come to. Parameters: now, the longest
-/// wait from now, the longest lease from now, the claim, how many, and how many crashes are too many.
+/// Of the letters that `$found` gives, locked, their accounts and the ends that they come to. Parameters: now, how many,
+/// and how many crashes are too many; [`OLDEST`] has more.
 macro_rules! due {
     ($found:literal, $order:literal) => {
         concat!(
@@ -225,7 +228,7 @@ macro_rules! due {
             account_columns!(),
             ", CASE
                  WHEN l.deadline < $1 THEN 'expired'
-                 WHEN l.state = 'claimed' AND l.crashes + 1 >= $6 THEN 'dead'
+                 WHEN l.state = 'claimed' AND l.crashes + 1 >= $3 THEN 'dead'
                  WHEN a.id IS NULL OR a.is_disabled OR a.address IS NULL THEN 'dropped'
                  WHEN l.purpose = 'confirm' AND a.is_confirmed THEN 'superseded'
                END
@@ -235,25 +238,25 @@ macro_rules! due {
              LEFT JOIN accounts a ON a.name_key = l.name_key AND (l.account IS NULL OR l.account = a.id)
              ORDER BY ",
             $order,
-            " LIMIT $5"
+            " LIMIT $2"
         )
     };
 }
 
-/// Oldest due first. Four ranges of two indexes: the second and the fourth hold what a wrong clock has put far ahead. The
+/// Oldest due first. More parameters: the longest wait from now, the longest lease from now, the claim. Four ranges of two indexes: the second and the fourth hold what a wrong clock has put far ahead. The
 /// locked rows themselves are handed on, since they may be newer than what the statement sees elsewhere.
 pub(super) const OLDEST: &str = due!(
     "SELECT * FROM (SELECT * FROM letters WHERE state = 'waiting' AND due <= $1
-                    ORDER BY due, id LIMIT $5 FOR UPDATE SKIP LOCKED) due
+                    ORDER BY due, id LIMIT $2 FOR UPDATE SKIP LOCKED) due
      UNION ALL
-     SELECT * FROM (SELECT * FROM letters WHERE state = 'waiting' AND due > $2
-                    ORDER BY due, id LIMIT $5 FOR UPDATE SKIP LOCKED) far
+     SELECT * FROM (SELECT * FROM letters WHERE state = 'waiting' AND due > $4
+                    ORDER BY due, id LIMIT $2 FOR UPDATE SKIP LOCKED) far
      UNION ALL
-     SELECT * FROM (SELECT * FROM letters WHERE state = 'claimed' AND lease <= $1 AND claim <> $4
-                    ORDER BY lease LIMIT $5 FOR UPDATE SKIP LOCKED) over
+     SELECT * FROM (SELECT * FROM letters WHERE state = 'claimed' AND lease <= $1 AND claim <> $6
+                    ORDER BY lease LIMIT $2 FOR UPDATE SKIP LOCKED) over
      UNION ALL
-     SELECT * FROM (SELECT * FROM letters WHERE state = 'claimed' AND lease > $3 AND claim <> $4
-                    ORDER BY lease LIMIT $5 FOR UPDATE SKIP LOCKED) endless",
+     SELECT * FROM (SELECT * FROM letters WHERE state = 'claimed' AND lease > $5 AND claim <> $6
+                    ORDER BY lease LIMIT $2 FOR UPDATE SKIP LOCKED) endless",
     "l.due, l.id"
 );
 
@@ -262,6 +265,6 @@ pub(super) const NEWEST: &str = due!(
     "SELECT * FROM letters
      WHERE id = ANY (ARRAY(SELECT id FROM letters WHERE ended IS NULL ORDER BY posted DESC LIMIT 1000))
        AND state = 'waiting' AND due <= $1
-     ORDER BY posted DESC, id DESC LIMIT $5 FOR UPDATE SKIP LOCKED",
+     ORDER BY posted DESC, id DESC LIMIT $2 FOR UPDATE SKIP LOCKED",
     "l.posted DESC, l.id DESC"
 );

@@ -81,7 +81,7 @@ const ARM: &str = "
         FROM come_to c WHERE l.id = c.letter AND c.what = 'armed' AND c.hash IS NOT NULL AND c.armed_with IS NULL
     ), closed AS (
         UPDATE letters l
-        SET state = 'superseded', ended = $10, claim = NULL, lease = NULL,
+        SET state = 'superseded', ended = $10::bigint, claim = NULL, lease = NULL,
             last_error = CASE c.what
                 WHEN 'changed' THEN 'the account has changed'
                 WHEN 'key gone' THEN 'the token key has changed'
@@ -90,7 +90,7 @@ const ARM: &str = "
         FROM come_to c WHERE l.id = c.letter AND c.what <> 'armed'
     ), replaced AS (
         INSERT INTO letters (id, purpose, name_key, account, ip, agent, posted, deadline, due, replaces)
-        SELECT c.replacement, l.purpose, l.name_key, l.account, l.ip, l.agent, $10, l.deadline, $10, l.id
+        SELECT c.replacement, l.purpose, l.name_key, l.account, l.ip, l.agent, $10::bigint, l.deadline, $10::bigint, l.id
         FROM come_to c JOIN letters l ON l.id = c.letter WHERE c.what = 'key gone'
     )
     SELECT c.what FROM asked LEFT JOIN come_to c USING (place) ORDER BY place";
@@ -172,12 +172,12 @@ pub(crate) async fn settle(
 const SETTLE: &str = "
     UPDATE letters l
     SET state = CASE s.what WHEN 'sent' THEN 'sent' WHEN 'dead' THEN 'dead' ELSE 'waiting' END,
-        ended = CASE WHEN s.what IN ('sent', 'dead') THEN $7 END,
+        ended = CASE WHEN s.what IN ('sent', 'dead') THEN $7::bigint END,
         attempts = least(l.attempts + CASE s.what WHEN 'released' THEN 0 ELSE 1 END, 4294967295),
         crashes = CASE WHEN s.what IN ('later', 'released') THEN 0 ELSE l.crashes END,
         due = CASE
             WHEN s.what = 'later' THEN s.due
-            WHEN s.what = 'released' AND s.error IS NOT NULL THEN greatest(l.due, $7)
+            WHEN s.what = 'released' AND s.error IS NOT NULL THEN greatest(l.due, $7::bigint)
             ELSE l.due
         END,
         last_error = CASE WHEN s.what = 'released' THEN coalesce(s.error, l.last_error) ELSE s.error END,
