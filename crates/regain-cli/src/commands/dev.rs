@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use regain::app::Role;
-use regain::app::Role;
-use regain::app::Role;
 use regain::config::{EmailHandlerConfig, load_file, load_over};
 use regain::mail::Mailbox;
 use regain::{Config, Delivery, dev};

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use regain::admin_token;
 use regain::keys::Keys as KeyFiles;
-use regain_core::{Clock, OsRng};
+use regain_core::OsRng;
 
 use super::database::on_store;
 use crate::settings::ConfigFile;

@@ -32,6 +32,6 @@ impl Migrate {
                 Some(count) => format!("{place}: {count} migrations were applied"),
             })
         })?;
-        output::say(&told)
+        Ok(output::say(&told)?)
     }
 }

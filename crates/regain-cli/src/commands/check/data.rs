@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use regain::Config;
-use regain::app::{Database, database_path};
+use regain::app::Database;
 use regain::keys::Keys;
 use rustix::fs::{Access, access};
 

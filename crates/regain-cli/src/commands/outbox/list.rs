@@ -2,8 +2,8 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
+use regain_core::LetterId;
 use regain_core::store::LetterFilter;
-use regain_core::{LetterId, Store};
 
 use super::letter_id;
 use super::search::Search;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use regain_core::outbox::budget::MailBudget;
 use regain_core::outbox::stats::{DEAD_LOOKED_AT, OutboxStats};
-use regain_core::{Clock, LetterState, Purpose, Store, Timestamp};
+use regain_core::{LetterState, Purpose, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::commands::database::on_store_to_read;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use regain_core::hashing::Verdict;
 use regain_core::store::Deleted;
-use regain_core::{Account, Clock, Password, Store};
+use regain_core::{Account, Password};
 
 use super::password::pool;
 use super::target::Target;

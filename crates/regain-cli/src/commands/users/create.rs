@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Args;
 use regain_core::store::Added;
-use regain_core::{AccountId, AccountRecord, Clock, Name, OsRng, Store};
+use regain_core::{AccountId, AccountRecord, Name, OsRng};
 
 use super::password::{ask, hashed};
 use crate::commands::database::on_new_store;

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use clap::Args;
-use regain_core::Store;
 use regain_core::store::AccountFilter;
 
 use super::target::{Target, find};

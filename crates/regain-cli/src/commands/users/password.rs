@@ -10,8 +10,8 @@ use regain_core::letter::Notice;
 use regain_core::outbox::repeats::NOTICES_IF_UNCONFIRMED;
 use regain_core::store::PasswordChange;
 use regain_core::{
-    Caller, Clock, HashCost, HashPool, OsRng, Password, PasswordHash, PasswordPolicy, Policy, Provider,
-    Purpose, Store, UserAgent,
+    Caller, HashCost, HashPool, OsRng, Password, PasswordHash, PasswordPolicy, Policy, Provider, Purpose,
+    UserAgent,
 };
 
 use super::target::Target;

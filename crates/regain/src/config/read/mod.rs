@@ -139,6 +139,7 @@ fn list<T>(
 }
 
 /// A key that is known but cannot be used: saying so is better than ignoring it.
+#[cfg(not(feature = "postgres"))]
 fn refuse(section: &mut Section<'_>, key: &'static str, reason: &str) {
     if let Some(found) = section.find_nested(key) {
         found.mistake(reason);
