@@ -77,42 +77,60 @@ CREATE INDEX letters_failed ON letters (state, id) WHERE state IN ('dead', 'expi
 -- How many letters are open: counted by the database itself, so that the limit holds across processes and a rolled-back
 -- step counts for nothing. The number is the sum of all rows, one of which may be below zero: each session counts in
 -- one of them, so that those that write at the same time seldom wait for each other.
+-- Those of the commonest purposes are counted apart as well, for metrics.
 CREATE TABLE outbox (
-    shard INTEGER PRIMARY KEY,
-    open  BIGINT NOT NULL
+    shard    INTEGER PRIMARY KEY,
+    open     BIGINT NOT NULL,
+    resets   BIGINT NOT NULL DEFAULT 0,
+    confirms BIGINT NOT NULL DEFAULT 0
 ) WITH (fillfactor = 20, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
 INSERT INTO outbox (shard, open) SELECT shard, 0 FROM generate_series(0, 31) shard;
 
 CREATE FUNCTION letters_posted() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    more BIGINT;
+    more RECORD;
 BEGIN
-    SELECT count(*) INTO more FROM new_letters WHERE ended IS NULL;
-    IF more > 0 THEN
-        UPDATE outbox SET open = open + more WHERE shard = pg_backend_pid() % 32;
+    SELECT count(*) AS open, count(*) FILTER (WHERE purpose = 'reset') AS resets,
+           count(*) FILTER (WHERE purpose = 'confirm') AS confirms
+    INTO more FROM new_letters WHERE ended IS NULL;
+    IF more.open > 0 THEN
+        UPDATE outbox
+        SET open = outbox.open + more.open, resets = outbox.resets + more.resets, confirms = outbox.confirms + more.confirms
+        WHERE shard = pg_backend_pid() % 32;
     END IF;
     RETURN NULL;
 END $$;
 
 CREATE FUNCTION letters_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    fewer BIGINT;
+    fewer RECORD;
 BEGIN
-    SELECT (SELECT count(*) FROM old_letters WHERE ended IS NULL) - (SELECT count(*) FROM new_letters WHERE ended IS NULL)
-    INTO fewer;
-    IF fewer <> 0 THEN
-        UPDATE outbox SET open = open - fewer WHERE shard = pg_backend_pid() % 32;
+    SELECT coalesce(sum(one), 0) AS open, coalesce(sum(one) FILTER (WHERE purpose = 'reset'), 0) AS resets,
+           coalesce(sum(one) FILTER (WHERE purpose = 'confirm'), 0) AS confirms
+    INTO fewer FROM (SELECT 1 AS one, purpose FROM old_letters WHERE ended IS NULL
+                     UNION ALL
+                     SELECT -1, purpose FROM new_letters WHERE ended IS NULL) changed;
+    IF fewer.open <> 0 OR fewer.resets <> 0 OR fewer.confirms <> 0 THEN
+        UPDATE outbox
+        SET open = outbox.open - fewer.open, resets = outbox.resets - fewer.resets,
+            confirms = outbox.confirms - fewer.confirms
+        WHERE shard = pg_backend_pid() % 32;
     END IF;
     RETURN NULL;
 END $$;
 
 CREATE FUNCTION letters_removed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    fewer BIGINT;
+    fewer RECORD;
 BEGIN
-    SELECT count(*) INTO fewer FROM old_letters WHERE ended IS NULL;
-    IF fewer > 0 THEN
-        UPDATE outbox SET open = open - fewer WHERE shard = pg_backend_pid() % 32;
+    SELECT count(*) AS open, count(*) FILTER (WHERE purpose = 'reset') AS resets,
+           count(*) FILTER (WHERE purpose = 'confirm') AS confirms
+    INTO fewer FROM old_letters WHERE ended IS NULL;
+    IF fewer.open > 0 THEN
+        UPDATE outbox
+        SET open = outbox.open - fewer.open, resets = outbox.resets - fewer.resets,
+            confirms = outbox.confirms - fewer.confirms
+        WHERE shard = pg_backend_pid() % 32;
     END IF;
     RETURN NULL;
 END $$;

@@ -3,6 +3,7 @@
 use deadpool_postgres::Object;
 use regain_core::store::{AccountFilter, LetterFilter};
 use regain_core::{LetterId, LetterState, NameKey, Purpose, Timestamp};
+use tokio::sync::OnceCell;
 
 use super::find::Search;
 use super::{accounts, manage, operator, parts, put, read, stats, tokens};
@@ -11,12 +12,18 @@ use crate::testing::Cluster;
 
 const MANY: &str = include_str!("many.sql");
 
-/// A database with many rows of each kind, and a connection to it.
+/// A connection to a database with many rows of each kind, which these tests share.
 async fn many() -> (PostgresStore, Object) {
-    let settings = Cluster::shared().fresh_database().await.parse().unwrap();
+    static URL: OnceCell<String> = OnceCell::const_new();
+    let fill = || async {
+        let url = Cluster::shared().fresh_database().await;
+        let store = PostgresStore::open(&url.parse().unwrap(), PostgresOptions::default()).await.unwrap();
+        store.connections.get().await.unwrap().batch_execute(MANY).await.unwrap();
+        url
+    };
+    let settings = URL.get_or_init(fill).await.parse().unwrap();
     let store = PostgresStore::open(&settings, PostgresOptions::default()).await.unwrap();
     let client = store.connections.get().await.unwrap();
-    client.batch_execute(MANY).await.unwrap();
     (store, client)
 }
 
@@ -141,4 +148,31 @@ async fn lists_are_read_in_their_order_or_from_few_rows() {
         let plan = plan(&client, &read::list_of(&filter)).await;
         assert!(plan.contains(index) && !reads_all(&plan), "{index}:\n{plan}");
     }
+}
+
+#[tokio::test]
+async fn gauges_are_the_same_from_whichever_side_they_are_counted() {
+    let (_store, client) = many().await;
+    let row = "SELECT percentile_disc(0.3) WITHIN GROUP (ORDER BY due), count(*) FROM letters WHERE state = 'waiting'";
+    let row = client.query_one(row, &[]).await.unwrap();
+    let (now, waiting) = (Timestamp::from_millis(row.get(0)), row.get::<_, i64>(1) as u64);
+    let counted =
+        "SELECT count(*) FILTER (WHERE purpose = 'reset'), count(*) FILTER (WHERE purpose = 'confirm'),
+                          count(*) FILTER (WHERE due > $1) FROM letters WHERE state = 'waiting'";
+    let counted = client.query_one(counted, &[&now.as_millis()]).await.unwrap();
+    let [resets, confirms, put_off] = [0, 1, 2].map(|at| counted.get::<_, i64>(at) as u64);
+    let share = waiting * 3 / 10;
+    // Enough for all that are put off; for those that are due alone; for neither.
+    for few in [put_off, share + 1, share / 2].map(|few| few as usize) {
+        let gauges = stats::gauges(&client, now, few).await.unwrap();
+        assert_eq!(gauges.waiting, [resets, confirms, waiting - resets - confirms]);
+        assert_eq!((gauges.due, gauges.put_off), (waiting - put_off, put_off), "{few}");
+    }
+    client
+        .batch_execute("UPDATE letters SET state = 'sent', ended = 0 WHERE state = 'waiting'")
+        .await
+        .unwrap();
+    client.batch_execute("DELETE FROM letters WHERE state = 'claimed'").await.unwrap();
+    let gauges = stats::gauges(&client, now, 10).await.unwrap();
+    assert_eq!((gauges.waiting, gauges.claimed), ([0; 3], 0));
 }

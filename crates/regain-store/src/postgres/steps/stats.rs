@@ -1,5 +1,5 @@
-//! How the outbox stands in numbers. Counts run over an index that holds all they ask for: no letter itself is read, but the
-//! dead ones whose relay's words are looked at, and of those a bounded number.
+//! How the outbox stands in numbers. Counts run over an index that holds all they ask for: no letter itself is read, but those
+//! being delivered, and the dead ones whose relay's words are looked at, of which it is a bounded number.
 
 use deadpool_postgres::Object;
 use regain_core::outbox::budget;
@@ -44,42 +44,71 @@ pub(crate) async fn outbox_stats(client: &Object, now: Timestamp) -> Result<Outb
     })
 }
 
-/// What metrics ask for: counts of letters that wait, which are few but for an outage.
+/// What metrics ask for, in a time that does not grow with the letters that wait, as long as nearly all of them are due or
+/// nearly none.
 pub(crate) async fn outbox_gauges(client: &Object, now: Timestamp) -> Result<OutboxGauges, StepError> {
+    gauges(client, now, FEW).await
+}
+
+/// So many letters are counted one by one before it is tried otherwise.
+const FEW: usize = 10_000;
+
+pub(super) async fn gauges(client: &Object, now: Timestamp, few: usize) -> Result<OutboxGauges, StepError> {
     let select = client.prepare_cached(GAUGES).await?;
     let (now, hour) = (now.as_millis(), now.minus(LAST_HOUR).as_millis());
-    let row = client.query_one(&select, &[&now, &hour, &budget::REASON, &count(OLDEST_LOOKED_AT)]).await?;
-    let first_due = get::<Option<i64>>(&row, 5)?.into_iter().chain(get::<Option<i64>>(&row, 6)?).min();
+    let oldest = count(OLDEST_LOOKED_AT);
+    let row = client.query_one(&select, &[&now, &hour, &budget::REASON, &oldest, &count(few)]).await?;
+    let first_due = get::<Option<i64>>(&row, 4)?.into_iter().chain(get::<Option<i64>>(&row, 5)?).min();
+    let waiting = [rows::count(&row, 0)?, rows::count(&row, 1)?, rows::count(&row, 2)?];
+    let put_off = rows::count(&row, 3)?;
     Ok(OutboxGauges {
-        waiting: [rows::count(&row, 0)?, rows::count(&row, 1)?, rows::count(&row, 2)?],
-        due: rows::count(&row, 3)?,
-        put_off: rows::count(&row, 4)?,
+        waiting,
+        due: waiting.iter().sum::<u64>().saturating_sub(put_off),
+        put_off,
         first_due: first_due.map(Timestamp::from_millis),
-        claimed: rows::count(&row, 7)?,
-        sent_last_hour: rows::count(&row, 8)?,
+        claimed: rows::count(&row, 6)?,
+        sent_last_hour: rows::count(&row, 7)?,
     })
 }
 
-/// Purposes in the order of [`Purpose::ALL`]. A relay's fault makes a letter due anew. Its time is told by no other attempt,
-/// no crash and no budget. One that is being tried again still waits.
+/// Purposes in the order of [`Purpose::ALL`]. What waits is what is open and not claimed; what waits for another attempt is
+/// counted from the side that has fewer.
+///
+/// A relay's fault makes a letter due anew. Its time is told by no other attempt, no crash and no budget. One that is being
+/// tried again still waits.
 pub(super) const GAUGES: &str = "
-    SELECT waiting.*,
+    WITH open AS MATERIALIZED (
+        SELECT sum(resets)::bigint AS resets, sum(confirms)::bigint AS confirms,
+               sum(open - resets - confirms)::bigint AS others
+        FROM outbox
+    ), claimed AS MATERIALIZED (
+        SELECT count(*) FILTER (WHERE purpose = 'reset') AS resets,
+               count(*) FILTER (WHERE purpose = 'confirm') AS confirms,
+               count(*) FILTER (WHERE purpose = 'password_changed') AS others, count(*) AS total
+        FROM letters WHERE state = 'claimed'
+    ), put_off AS MATERIALIZED (
+        SELECT count(*) AS counted FROM (
+            SELECT FROM letters WHERE state = 'waiting' AND due > $1 LIMIT $5::bigint + 1) few
+    ), due AS MATERIALIZED (
+        SELECT count(*) AS counted FROM (
+            SELECT FROM letters WHERE state = 'waiting' AND due <= $1 LIMIT $5::bigint + 1) few
+    )
+    SELECT open.resets - claimed.resets, open.confirms - claimed.confirms, open.others - claimed.others,
+           CASE WHEN (SELECT counted FROM put_off) <= $5 THEN (SELECT counted FROM put_off)
+                WHEN (SELECT counted FROM due) <= $5
+                    THEN open.resets + open.confirms + open.others - claimed.total - (SELECT counted FROM due)
+                ELSE (SELECT count(*) FROM letters WHERE state = 'waiting' AND due > $1) END,
            (SELECT min(due) FROM letters WHERE state = 'waiting'),
            (SELECT min(posted) FROM (
                 SELECT posted, state, due, attempts, crashes, last_error FROM letters
                 WHERE ended IS NULL ORDER BY posted LIMIT $4) oldest
             WHERE attempts = 0 AND crashes = 0 AND due <= $1 AND last_error IS DISTINCT FROM $3
               AND (state = 'waiting' OR last_error IS NOT NULL)),
-           (SELECT count(*) FROM letters WHERE state = 'claimed'),
+           claimed.total,
            (SELECT count(*) FROM letters WHERE state = 'sent' AND ended IS NOT NULL AND ended > $2)
-    FROM (SELECT count(*) FILTER (WHERE purpose = 'reset'),
-                 count(*) FILTER (WHERE purpose = 'confirm'),
-                 count(*) FILTER (WHERE purpose = 'password_changed'),
-                 count(*) FILTER (WHERE due <= $1),
-                 count(*) FILTER (WHERE due > $1)
-          FROM letters WHERE state = 'waiting') waiting";
+    FROM open, claimed";
 
-/// As above.
+/// Purposes as above.
 pub(super) const OPEN: &str = "
     SELECT (SELECT min(posted) FROM letters WHERE ended IS NULL), waiting.*, claimed.*
     FROM (SELECT count(*) FILTER (WHERE due <= $1),
