@@ -1,0 +1,144 @@
+//! Steps on letters, beside couriers and each other.
+
+use std::sync::Arc;
+
+use regain_core::store::{Deleted, Put, Registered, Retention, Retried, TokenStanding};
+use regain_core::testing::contract::fixture::{ANN, DAY, HOUR, new_account};
+use regain_core::{LetterState, Purpose, Store};
+use regain_store::PostgresStore;
+
+use crate::scene::{ROUNDS, Scene, hex, how_many, random_id};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_is_replaced_once() {
+    let scene = Scene::new().await;
+    let now = scene.f.now();
+    let id = scene.posted(Purpose::Reset, ANN).await;
+    assert!(scene.f.store.drop_letter(id, now).await.unwrap());
+    let all = scene
+        .at_once(20, |store, _| {
+            let new = scene.new_id();
+            async move { store.retry(id, LetterState::Dropped, new, HOUR, now).await }
+        })
+        .await;
+    assert_eq!(how_many(&all, &Retried::Replaced), 1);
+    // Identities of one millisecond have no order.
+    let letters = scene.f.store.letters(scene.f.newest(9)).await.unwrap();
+    assert_eq!(letters.len(), 2);
+    let by = letters.iter().find(|letter| letter.replaces == Some(id)).unwrap().id;
+    assert_eq!(how_many(&all, &Retried::AlreadyReplaced(by)), 19);
+
+    let id = scene.posted(Purpose::Reset, "bob@example.org").await;
+    assert!(scene.f.store.drop_letter(id, now).await.unwrap());
+    let (by, new) = (scene.new_id(), scene.new_id());
+    let which = hex(id.as_bytes());
+    let lock = format!("SELECT 1 FROM letters WHERE id = '{which}' FOR UPDATE");
+    let replace = format!(
+        "INSERT INTO letters (id, purpose, name_key, posted, deadline, due, replaces)
+         SELECT '{}', purpose, name_key, posted, deadline, due, id FROM letters WHERE id = '{which}'",
+        hex(by.as_bytes())
+    );
+    let retry =
+        |s: Arc<PostgresStore>| async move { s.retry(id, LetterState::Dropped, new, HOUR, now).await };
+    assert_eq!(scene.between(&lock, retry, &replace).await, Retried::AlreadyReplaced(by));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_leaves_a_letter_to_the_courier_that_took_it_at_the_same_moment() {
+    let scene = Scene::new().await;
+    let now = scene.f.now();
+    let id = scene.posted(Purpose::Reset, ANN).await;
+    let which = hex(id.as_bytes());
+    let claim = format!("UPDATE letters SET state = 'claimed', claim = id, lease = 0 WHERE id = '{which}'");
+    let give_back =
+        format!("UPDATE letters SET state = 'waiting', claim = NULL, lease = NULL WHERE id = '{which}'");
+    assert!(!scene.between(&claim, |s| async move { s.drop_letter(id, now).await }, "").await);
+    scene.other.batch_execute(&give_back).await.unwrap();
+    let new = scene.new_id();
+    let retry =
+        |s: Arc<PostgresStore>| async move { s.retry(id, LetterState::Waiting, new, HOUR, now).await };
+    assert_eq!(scene.between(&claim, retry, "").await, Retried::BeingDelivered);
+    let settle = format!(
+        "UPDATE letters SET state = 'sent', ended = 0, claim = NULL, lease = NULL WHERE id = '{which}'"
+    );
+    assert_eq!(scene.between(&settle, retry, "").await, Retried::ClosedMeanwhile);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_that_is_dropped_while_its_account_comes_is_forgotten() {
+    let scene = Scene::new().await;
+    let now = scene.f.now();
+    let drop =
+        "UPDATE letters SET state = 'dropped', ended = 0, claim = NULL, lease = NULL WHERE ended IS NULL";
+    let hold = "SELECT 1 FROM letters WHERE ended IS NULL FOR UPDATE";
+    scene.posted(Purpose::Reset, ANN).await;
+    let ann = new_account(ANN);
+    let id = ann.id.clone();
+    let done = scene.between(hold, |s| async move { s.register(ann, None, now).await }, drop).await;
+    assert_eq!((done, scene.count("letters").await), (Registered::Created, 0));
+
+    scene.f.store.set_disabled(&id, true, now).await.unwrap();
+    scene.posted(Purpose::Reset, ANN).await;
+    assert!(scene.between(hold, |s| async move { s.set_disabled(&id, false, now).await }, drop).await);
+    assert_eq!(scene.count("letters").await, 0);
+
+    let (name, put) = ("bob@example.org", scene.put("bob@example.org", random_id()));
+    scene.posted(Purpose::Reset, name).await;
+    let made = scene.between(hold, |s| async move { s.put_account(put, now).await }, drop).await;
+    assert!(matches!(made, Put::Created(_)));
+    assert_eq!(scene.count("letters").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clearing_away_does_not_wait_for_others() {
+    let scene = Scene::new().await;
+    for name in ["a@example.org", "b@example.org", "c@example.org"] {
+        let id = scene.posted(Purpose::Reset, name).await;
+        assert!(scene.f.store.drop_letter(id, scene.f.now()).await.unwrap());
+    }
+    scene.f.clock.advance(DAY);
+    scene.other.batch_execute("BEGIN; SELECT 1 FROM letters LIMIT 1 FOR UPDATE").await.unwrap();
+    let purge = || async { scene.f.store.purge(Retention::default(), 100, scene.f.now()).await.unwrap() };
+    assert_eq!(purge().await, 2);
+    scene.other.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(purge().await, 1);
+}
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_goes_to_an_account_that_was_deleted_beside_a_reset() {
+    let scene = Scene::new().await;
+    let now = scene.f.now();
+    let mut resets = 0;
+    for _ in 0..ROUNDS {
+        let ann = scene.f.account(ANN).await;
+        let token = scene.armed(Purpose::Reset, &ann).await;
+        scene.f.post(Purpose::Reset, ANN).await;
+        let [one, two] = scene.stores.clone();
+        let (id, reset) = (ann.id.clone(), scene.reset(token));
+        let deleting = tokio::spawn(async move { one.delete_account(&id, None, now).await });
+        let resetting = tokio::spawn(async move { two.complete_reset(reset, now).await });
+        assert_eq!(deleting.await.unwrap().unwrap(), Deleted::Deleted);
+        resets += usize::from(resetting.await.unwrap().unwrap().is_some());
+        assert_eq!(scene.count("letters WHERE ended IS NULL").await, 0);
+        assert_eq!(scene.standing(token).await, TokenStanding::Spent);
+        assert_eq!(scene.f.store.outbox_status().await.unwrap().open, 0);
+    }
+    assert_eq!(scene.count("audit WHERE event = 'password_reset'").await, resets as i64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notices_to_an_unconfirmed_address_are_limited_across_processes() {
+    let scene = Scene::new().await;
+    let now = scene.f.now();
+    let ann = scene.f.account(ANN).await;
+    let changes: Vec<_> = (0..20).map(|_| scene.f.notice()).collect();
+    let all = scene
+        .at_once(20, |store, i| {
+            let mut change = scene.f.change(&ann.id, "new");
+            change.notice = Some(changes[i].clone());
+            async move { store.change_password(change, now).await }
+        })
+        .await;
+    assert_eq!(how_many(&all, &true), 20);
+    assert_eq!(scene.count("letters WHERE purpose = 'password_changed'").await, 5);
+    assert_eq!(scene.count("outbox WHERE (SELECT sum(open) FROM outbox) = 5").await, 32);
+}
