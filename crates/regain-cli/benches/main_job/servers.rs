@@ -4,12 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use regain::app::DatabaseOptions;
-use regain::app::DatabaseOptions;
-use regain::app::DatabaseOptions;
-use regain::app::DatabaseOptions;
-use regain::app::DatabaseOptions;
-use regain::app::GRACE;
+use regain::app::{DatabaseOptions, GRACE};
 use regain::config::{Config, EmailHandlerConfig, PasswordAuthProvider};
 use regain::http::server::{ServerLimits, serve as serve_http};
 use regain::mail::Mailbox;
