@@ -106,7 +106,7 @@ impl Drop for Connected {
 impl Line {
     async fn hold(self, mut connected: Connected) {
         loop {
-            let reason = self.attend(&connected.client).await;
+            let reason = self.attend(&mut connected).await;
             tracing::warn!(event = "database_listener_lost", reason, "the connection that listens is lost");
             drop(connected);
             connected = loop {
@@ -167,7 +167,8 @@ impl Line {
     }
 
     /// Uses the connection until it is lost, and says why it is.
-    async fn attend(&self, client: &Client) -> String {
+    async fn attend(&self, connected: &mut Connected) -> String {
+        let Connected { client, reading } = connected;
         let mut ask = interval(ASK_EVERY);
         ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -178,6 +179,7 @@ impl Line {
                     outcome
                 }
                 _ = ask.tick() => self.ask_for_the_time(client).await,
+                _ = &mut *reading => Err("it was closed".to_owned()),
             };
             if let Err(reason) = outcome {
                 return reason;

@@ -18,7 +18,7 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regain_core::KeyMode;
+use regain_core::{KeyMode, StoreError};
 
 pub use clock::DatabaseClock;
 pub use error::PostgresError;
@@ -114,6 +114,13 @@ impl PostgresStore {
             options.one_transaction_per_post,
         );
         Ok(Self { database: settings.to_string(), key_mode, connections, posts, clock, listener })
+    }
+
+    /// Does a step that may post a letter, and tells other processes' couriers.
+    async fn and_tell<T>(&self, step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let outcome = step.await?;
+        self.listener.bell().ring();
+        Ok(outcome)
     }
 
     /// Where the database is, without a password.

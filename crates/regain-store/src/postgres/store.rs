@@ -33,7 +33,10 @@ impl Store for PostgresStore {
         now: Timestamp,
     ) -> Result<Registered, StoreError> {
         let (account, letter) = (&account, letter.as_ref());
-        self.connections.run(|client, _| Box::pin(accounts::register(client, account, letter, now))).await
+        self.and_tell(
+            self.connections.run(|client, _| Box::pin(accounts::register(client, account, letter, now))),
+        )
+        .await
     }
 
     async fn account_by_name(&self, name: &NameKey) -> Result<Option<Account>, StoreError> {
@@ -55,7 +58,10 @@ impl Store for PostgresStore {
 
     async fn change_password(&self, change: PasswordChange, now: Timestamp) -> Result<bool, StoreError> {
         let change = &change;
-        self.connections.run(|client, _| Box::pin(accounts::change_password(client, change, now))).await
+        self.and_tell(
+            self.connections.run(|client, _| Box::pin(accounts::change_password(client, change, now))),
+        )
+        .await
     }
 
     async fn put_account(&self, put: PutAccount, now: Timestamp) -> Result<Put, StoreError> {
@@ -148,7 +154,8 @@ impl Store for PostgresStore {
         now: Timestamp,
     ) -> Result<Option<AccountId>, StoreError> {
         let reset = &reset;
-        self.connections.run(|client, _| Box::pin(tokens::complete_reset(client, reset, now))).await
+        self.and_tell(self.connections.run(|client, _| Box::pin(tokens::complete_reset(client, reset, now))))
+            .await
     }
 
     async fn confirm_email(&self, hash: &TokenHash, now: Timestamp) -> Result<Confirmation, StoreError> {
@@ -219,9 +226,10 @@ impl Store for PostgresStore {
         lifetime: Duration,
         now: Timestamp,
     ) -> Result<Retried, StoreError> {
-        self.connections
-            .transact(|t, _| Box::pin(operator::retry(t, id, seen, replacement, now + lifetime, now)))
-            .await
+        let retry = self
+            .connections
+            .transact(|t, _| Box::pin(operator::retry(t, id, seen, replacement, now + lifetime, now)));
+        self.and_tell(retry).await
     }
 
     async fn drop_letter(&self, id: LetterId, now: Timestamp) -> Result<bool, StoreError> {

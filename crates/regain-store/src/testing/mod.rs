@@ -60,6 +60,30 @@ impl Cluster {
         self.port
     }
 
+    /// Stops all of its processes where they are, as a machine that hangs: connections stay open and nobody answers.
+    ///
+    /// # Panics
+    /// Where they cannot be stopped.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets them go on.
+    ///
+    /// # Panics
+    /// Where they cannot.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    /// Sends a signal to the server and to all of its children.
+    fn signal(&self, name: &str) {
+        let told = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("a server");
+        let server = told.lines().next().expect("its number");
+        let shell = format!("kill -{name} {server} $(cat /proc/{server}/task/*/children)");
+        assert!(Command::new("sh").args(["-c", &shell]).status().expect("sh").success());
+    }
+
     /// The directory of the cluster's data.
     pub fn data(&self) -> PathBuf {
         self.dir.join("data")

@@ -2,13 +2,14 @@
 //!
 //! Couriers of several processes claim at the same time: each passes over the letters that another has in its hands.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use regain_core::letter::ClaimedLetter;
 use regain_core::outbox::{backoff, budget, crashes};
 use regain_core::store::{Batch, ClaimOrder};
-use regain_core::{Account, Letter, LetterId, LetterState, Purpose, Timestamp};
+use regain_core::{Account, Letter, LetterId, LetterState, NameKey, Purpose, Timestamp};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -96,6 +97,7 @@ impl Claiming<'_> {
             if page.is_empty() {
                 break;
             }
+            let page = self.without_the_late(page).await?;
             let mut changes = Changes::default();
             for found in page {
                 match found {
@@ -164,6 +166,38 @@ impl Claiming<'_> {
             last_error: Some("this version of Regain does not know its purpose".to_owned()),
             ..Change::to(LetterState::Waiting)
         }
+    }
+
+    /// Leaves out the letters that would be dropped although their account is there by now: it was added, or enabled, after
+    /// the statement that found them began. What adds or enables one waits for letters that are locked, and forgets those that
+    /// were dropped before; so each letter meets one or the other.
+    async fn without_the_late(&self, mut page: Vec<Found>) -> Result<Vec<Found>, StepError> {
+        let dropped = |found: &Found| match found {
+            Found::Ends(letter, LetterState::Dropped, _) => Some(letter.name_key.clone()),
+            _ => None,
+        };
+        let keys: Vec<NameKey> = page.iter().filter_map(dropped).collect();
+        if keys.is_empty() {
+            return Ok(page);
+        }
+        let look = self
+            .t
+            .prepare_cached(
+                "SELECT name_key FROM accounts
+                 WHERE name_key = ANY($1::text[]) AND NOT is_disabled AND address IS NOT NULL",
+            )
+            .await?;
+        let names: Vec<&str> = keys.iter().map(NameKey::as_str).collect();
+        let late = self.t.query(&look, &[&names]).await?;
+        let late: HashSet<&str> = late.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+        // One that is for another account of that name, which was deleted, is dropped all the same.
+        page.retain(|found| match found {
+            Found::Ends(letter, LetterState::Dropped, _) => {
+                letter.account.is_some() || !late.contains(letter.name_key.as_str())
+            }
+            _ => true,
+        });
+        Ok(page)
     }
 
     /// The letters that may be claimed, each with what it comes to, locked until the end of the transaction.
