@@ -61,7 +61,7 @@ pub struct SqliteStore {
     key_mode: KeyMode,
     writer: Arc<Writer>,
     readers: Readers,
-    version_seen: Arc<AtomicI64>,
+    version_seen: AtomicI64,
 }
 
 impl SqliteStore {
@@ -81,7 +81,7 @@ impl SqliteStore {
             key_mode,
             writer: Arc::new(writer),
             readers,
-            version_seen: Arc::new(AtomicI64::new(version)),
+            version_seen: AtomicI64::new(version),
         })
     }
 
@@ -108,7 +108,7 @@ impl SqliteStore {
             key_mode,
             writer: Arc::new(Writer::none()),
             readers: Readers::open(path, options.readers, options.busy_timeout)?,
-            version_seen: Arc::default(),
+            version_seen: AtomicI64::default(),
         })
     }
 
@@ -152,13 +152,8 @@ impl SqliteStore {
     /// When the database cannot be asked.
     pub async fn changed_elsewhere(&self) -> Result<bool, StoreError> {
         // The writer's own connection does not count what it has written itself.
-        let seen = Arc::clone(&self.version_seen);
-        self.writer
-            .run(move |c| {
-                let version = data_version(c)?;
-                Ok(seen.swap(version, Ordering::Relaxed) != version)
-            })
-            .await
+        let version = self.writer.run(data_version).await?;
+        Ok(self.version_seen.swap(version, Ordering::Relaxed) != version)
     }
 
     /// Whether nothing can be written at the moment: the disk is full, another process holds the database.

@@ -2,6 +2,10 @@
 //!
 //! Invariant: a step is answered after the commit that holds it, and a failing step is undone alone. Where the
 //! transaction itself is gone, every step of the group fails.
+//!
+//! A group is done plainly first, since steps hardly ever fail and savepoints cost: SQLite keeps a copy of each page that
+//! changes under one. Where a step fails all is undone, and done again with a savepoint for each step. So a step may run
+//! twice, and must have no effect but on the database.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -59,14 +63,14 @@ impl Writer {
 
     /// Does one step and answers once it is durable. Does not wait for room in the queue.
     ///
-    /// The step is done even where the caller goes away.
+    /// The step is done even where the caller goes away. It may run twice, the first time for nothing.
     pub(crate) async fn run<T, F>(&self, step: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Pending { step: Some(step), outcome: None, reply });
+        let job = Box::new(Pending { step, outcome: None, reply });
         self.queue.try_send(Message::Step(job)).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Unavailable("too many steps wait to be written".to_owned()),
             TrySendError::Disconnected(_) => closed(),
@@ -110,7 +114,7 @@ trait Job: Send {
 }
 
 struct Pending<T, F> {
-    step: Option<F>,
+    step: F,
     outcome: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -118,11 +122,10 @@ struct Pending<T, F> {
 impl<T, F> Job for Pending<T, F>
 where
     T: Send + 'static,
-    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
 {
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let Some(step) = self.step.take() else { return Ok(()) };
-        step(connection).map(|value| self.outcome = Some(Ok(value)))
+        (self.step)(connection).map(|value| self.outcome = Some(Ok(value)))
     }
 
     fn fail(&mut self, error: StoreError) {
@@ -184,13 +187,40 @@ struct Done {
 
 /// Does all jobs in one transaction. An error means that none of them was done.
 fn run_group(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<Done, StoreError> {
-    let mut all_went = true;
     let changes = connection.total_changes();
     execute(connection, "BEGIN IMMEDIATE").map_err(|e| unavailable(&e))?;
+    let all_went = run_plainly(connection, jobs)? || {
+        execute(connection, "BEGIN IMMEDIATE").map_err(|e| unavailable(&e))?;
+        run_apart(connection, jobs)?
+    };
+    let has_changed = connection.total_changes() != changes;
+    if has_changed {
+        fail_point!("store.before_commit", return Err(StoreError::Unavailable("a fail point".to_owned())));
+    }
+    execute(connection, "COMMIT").map_err(|e| unavailable(&e))?;
+    Ok(Done { all_went, has_changed })
+}
+
+/// Does all jobs. `false`: one failed, and the transaction was undone.
+fn run_plainly(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<bool, StoreError> {
+    for job in jobs.iter_mut() {
+        let Err(error) = run_job(connection, job)? else { continue };
+        // Some errors (disk full, I/O) make SQLite roll the whole transaction back.
+        if connection.is_autocommit() {
+            return Err(unavailable(&error));
+        }
+        execute(connection, "ROLLBACK").map_err(|e| unavailable(&e))?;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Does all jobs, each undone alone where it fails. `false`: one could not be written.
+fn run_apart(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<bool, StoreError> {
+    let mut all_went = true;
     for job in jobs.iter_mut() {
         execute(connection, "SAVEPOINT step").map_err(|e| unavailable(&e))?;
         if let Err(error) = run_job(connection, job)? {
-            // Some errors (disk full, I/O) make SQLite roll the whole transaction back.
             if connection.is_autocommit() {
                 return Err(unavailable(&error));
             }
@@ -201,12 +231,7 @@ fn run_group(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<Done,
         }
         execute(connection, "RELEASE step").map_err(|e| unavailable(&e))?;
     }
-    let has_changed = connection.total_changes() != changes;
-    if has_changed {
-        fail_point!("store.before_commit", return Err(StoreError::Unavailable("a fail point".to_owned())));
-    }
-    execute(connection, "COMMIT").map_err(|e| unavailable(&e))?;
-    Ok(Done { all_went, has_changed })
+    Ok(all_went)
 }
 
 /// Does one job. The outer error is a panic, after which nothing of the transaction is to be trusted.

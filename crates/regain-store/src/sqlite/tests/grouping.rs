@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::{Options, Scene, hand_over};
 
-fn add_meta(key: &'static str) -> impl FnOnce(&Connection) -> rusqlite::Result<()> + Send {
+fn add_meta(key: &'static str) -> impl Fn(&Connection) -> rusqlite::Result<()> + Send {
     move |c| c.execute("INSERT INTO meta (key, value) VALUES (?1, '')", [key]).map(drop)
 }
 
