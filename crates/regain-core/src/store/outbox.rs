@@ -188,6 +188,11 @@ impl Outcome {
             Outcome::Released { .. } => "released",
         }
     }
+
+    /// Whether nothing more happens to the letter.
+    pub fn closes(&self) -> bool {
+        matches!(self, Outcome::Sent { .. } | Outcome::Dead { .. })
+    }
 }
 
 /// Counts of the outbox.

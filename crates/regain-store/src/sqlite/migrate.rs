@@ -29,6 +29,10 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "0004_waiting_by_purpose",
         sql: include_str!("../../migrations/sqlite/0004_waiting_by_purpose.sql"),
     },
+    Migration {
+        name: "0005_cheaper_letters",
+        sql: include_str!("../../migrations/sqlite/0005_cheaper_letters.sql"),
+    },
 ];
 
 /// Applies what is missing, all or nothing, and answers how names are compared.

@@ -31,22 +31,22 @@ pub(crate) const LETTER_WIDTH: usize = 18;
 
 /// Reads a letter, from the row's first column on. A client's address that is none is left out: the mail can do without.
 pub(crate) fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
-    let ip: Option<String> = row.get(4)?;
-    let agent: Option<String> = row.get(5)?;
+    let ip = row.get_ref(4)?.as_str_or_null()?;
+    let agent = row.get_ref(5)?.as_str_or_null()?;
     Ok(Letter {
         id: LetterId::from_bytes(row.get(0)?),
         purpose: purpose(row, 1)?,
         name_key: NameKey::from_stored(row.get::<_, String>(2)?),
         account: row.get::<_, Option<String>>(3)?.map(AccountId::from_stored),
         ip: ip.and_then(|ip| ip.parse().ok()),
-        agent: agent.as_deref().and_then(UserAgent::parse),
+        agent: agent.and_then(UserAgent::parse),
         posted: time(row, 6)?,
         deadline: time(row, 7)?,
         due: time(row, 8)?,
         attempts: row.get(9)?,
         crashes: row.get(17)?,
         repeats: row.get(10)?,
-        state: LetterState::from_word(&row.get::<_, String>(11)?).ok_or_else(|| unreadable(11))?,
+        state: LetterState::from_word(row.get_ref(11)?.as_str()?).ok_or_else(|| unreadable(11))?,
         ended: row.get::<_, Option<i64>>(12)?.map(Timestamp::from_millis),
         last_error: row.get(13)?,
         relay_reply: row.get(14)?,
@@ -57,12 +57,12 @@ pub(crate) fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
 
 /// Reads an account, from column `at` on.
 pub(crate) fn account(row: &Row<'_>, at: usize) -> rusqlite::Result<Account> {
-    let address: Option<String> = row.get(at + 3)?;
+    let address = row.get_ref(at + 3)?.as_str_or_null()?;
     Ok(Account {
         id: AccountId::from_stored(row.get::<_, String>(at)?),
         name: row.get(at + 1)?,
         name_key: NameKey::from_stored(row.get::<_, String>(at + 2)?),
-        address: address.as_deref().and_then(Address::from_stored),
+        address: address.and_then(Address::from_stored),
         password: row.get::<_, Option<String>>(at + 4)?.map(PasswordHash::from_stored),
         generation: Generation(row.get(at + 5)?),
         kept_session: row.get::<_, Option<[u8; 32]>>(at + 6)?.map(SessionId),
@@ -82,7 +82,7 @@ pub(crate) fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Timestamp> {
 
 /// Reads a purpose.
 pub(crate) fn purpose(row: &Row<'_>, at: usize) -> rusqlite::Result<Purpose> {
-    Purpose::from_word(&row.get::<_, String>(at)?).ok_or_else(|| unreadable(at))
+    Purpose::from_word(row.get_ref(at)?.as_str()?).ok_or_else(|| unreadable(at))
 }
 
 fn unreadable(column: usize) -> Error {

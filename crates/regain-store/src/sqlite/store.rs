@@ -17,8 +17,6 @@ use regain_core::{
     PasswordHash, Purpose, SessionId, Store, StoreError, Timestamp, TokenHash,
 };
 
-use rusqlite::Connection;
-
 use super::SqliteStore;
 use super::steps::{accounts, claim, courier, find, manage, operator, post, read, stats, tokens};
 
@@ -179,10 +177,7 @@ impl Store for SqliteStore {
     }
 
     async fn settle(&self, settlements: Vec<Settlement>, now: Timestamp) -> Result<Vec<bool>, StoreError> {
-        let settle = move |c: &Connection| {
-            settlements.iter().map(|settlement| courier::settle(c, settlement, now)).collect()
-        };
-        self.writer.run(settle).await
+        self.writer.run(move |c| courier::settle(c, &settlements, now)).await
     }
 
     async fn free_all_claims(&self, now: Timestamp) -> Result<usize, StoreError> {

@@ -8,7 +8,7 @@ use regain_core::store::{PasswordChange, Registered};
 use regain_core::{AccountId, NameKey, PasswordHash, Purpose, SessionId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{NewRow, audit, end_letters_of, insert_letter};
+use super::{NewRow, audit, end_letters_of, insert_letter, void_tokens};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -158,10 +158,7 @@ impl Owner {
 
 /// Voids the open reset tokens of an account and ends its reset letters.
 pub(super) fn end_resets(c: &Connection, owner: &Owner, now: Timestamp) -> rusqlite::Result<()> {
-    c.prepare_cached(
-        "UPDATE tokens SET used = ?2 WHERE account = ?1 AND used IS NULL AND purpose = 'reset'",
-    )?
-    .execute((owner.id.as_str(), now.as_millis()))?;
+    void_tokens(c, &owner.id, &owner.name_key, Purpose::Reset, now)?;
     end_letters_of(c, &owner.id, &owner.name_key, Purpose::Reset, now)
 }
 

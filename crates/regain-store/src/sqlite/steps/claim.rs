@@ -153,7 +153,7 @@ impl Claiming<'_> {
         );
         let rows = statement.query_map(parameters, |row| {
             let id = LetterId::from_bytes(row.get(0)?);
-            if Purpose::from_word(&row.get::<_, String>(1)?).is_none() {
+            if Purpose::from_word(row.get_ref(1)?.as_str()?).is_none() {
                 return Ok(Found::OfUnknownPurpose(id));
             }
             // One row that is broken must not hold up all the others.
@@ -266,7 +266,7 @@ enum Found {
 /// What a row of [`OLDEST`] or [`NEWEST`] comes to.
 fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
     let letter = Box::new(letter(row)?);
-    Ok(match row.get::<_, Option<String>>(LETTER_WIDTH + ACCOUNT_WIDTH)?.as_deref() {
+    Ok(match row.get_ref(LETTER_WIDTH + ACCOUNT_WIDTH)?.as_str_or_null()? {
         None => Found::For(letter, Box::new(account(row, LETTER_WIDTH)?)),
         Some("expired") => Found::Ends(letter, LetterState::Expired, "its deadline has passed"),
         Some("superseded") => {

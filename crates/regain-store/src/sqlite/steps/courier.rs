@@ -5,10 +5,15 @@ use regain_core::token::TokenKeyId;
 use regain_core::{AccountId, ClaimId, LetterState, Timestamp, TokenHash};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{close_letter, insert_replacement};
+use super::{close_letter, count_closed, insert_replacement};
 
 /// Arms the token of a letter, where the claim is still ours and the account still what it was.
 pub(crate) fn arm(c: &Connection, arm: &Arm, now: Timestamp) -> rusqlite::Result<Armed> {
+    if let Some(hash) = &arm.token
+        && take_key(c, arm)?
+    {
+        return arm_with(c, arm, hash, now);
+    }
     let held: Option<(Option<[u8; 8]>, Option<String>, bool)> = c
         .prepare_cached(
             "SELECT l.token_key, l.account,
@@ -31,15 +36,34 @@ pub(crate) fn arm(c: &Connection, arm: &Arm, now: Timestamp) -> rusqlite::Result
             close_letter(c, &arm.letter, LetterState::Superseded, "the token key has changed", now)?;
             let account = bound.map(AccountId::from_stored);
             insert_replacement(c, &arm.letter, &arm.replacement, account.as_ref(), None, now)?;
-            return Ok(Armed::KeyGone);
+            Ok(Armed::KeyGone)
         }
-        Some(_) => {}
-        None => {
-            c.prepare_cached("UPDATE letters SET token_key = ?2 WHERE id = ?1")?
-                .execute((arm.letter.as_bytes(), arm.token_key.0))?;
-        }
+        // One without a key was given ours above.
+        Some(_) | None => arm_with(c, arm, &hash, now),
     }
-    if insert_or_extend(c, arm, &hash)? {
+}
+
+/// Notes the key of a letter that is armed for the first time; nearly all are. `false`: there is more to be looked at.
+fn take_key(c: &Connection, arm: &Arm) -> rusqlite::Result<bool> {
+    let changed = c
+        .prepare_cached(
+            "UPDATE letters SET token_key = ?5
+             WHERE id = ?1 AND state = 'claimed' AND claim = ?2 AND token_key IS NULL
+               AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = ?3 AND a.name_key = ?4 AND NOT a.is_disabled)",
+        )?
+        .execute((
+            arm.letter.as_bytes(),
+            arm.claim.0,
+            arm.account.as_str(),
+            arm.name_key.as_str(),
+            arm.token_key.0,
+        ))?;
+    Ok(changed > 0)
+}
+
+/// Arms a letter that is held and has its key.
+fn arm_with(c: &Connection, arm: &Arm, hash: &TokenHash, now: Timestamp) -> rusqlite::Result<Armed> {
+    if insert_or_extend(c, arm, hash)? {
         return Ok(Armed::Armed);
     }
     close_letter(c, &arm.letter, LetterState::Superseded, "the token was used", now)?;
@@ -55,8 +79,24 @@ pub(crate) fn renew(c: &Connection, claim: ClaimId, lease: Timestamp) -> rusqlit
     .execute((claim.0, lease.as_millis()))
 }
 
-/// Writes down what came of an attempt, where the claim is still ours.
-pub(crate) fn settle(c: &Connection, settlement: &Settlement, now: Timestamp) -> rusqlite::Result<bool> {
+/// Writes down what came of attempts, of each where the claim is still ours.
+pub(crate) fn settle(
+    c: &Connection,
+    settlements: &[Settlement],
+    now: Timestamp,
+) -> rusqlite::Result<Vec<bool>> {
+    let mut closed = 0;
+    let mut ours = Vec::with_capacity(settlements.len());
+    for settlement in settlements {
+        let is_ours = settle_one(c, settlement, now)?;
+        closed += usize::from(is_ours && settlement.outcome.closes());
+        ours.push(is_ours);
+    }
+    count_closed(c, closed)?;
+    Ok(ours)
+}
+
+fn settle_one(c: &Connection, settlement: &Settlement, now: Timestamp) -> rusqlite::Result<bool> {
     let id = settlement.letter.as_bytes();
     let claim = settlement.claim.0;
     let changed = match &settlement.outcome {

@@ -7,12 +7,11 @@ use regain_core::{
 use rusqlite::{Connection, OptionalExtension};
 
 use super::accounts::{Owner, forget_dropped};
-use super::{audit, end_letters_of, read};
+use super::{audit, count_closed, end_letters_of, read, void_tokens};
 
 /// Whose the administrator's token is, for the audit trail.
 const BUILTIN_ADMIN: &str = "__admin";
 
-const VOID_TOKENS: &str = "UPDATE tokens SET used = ?2 WHERE account = ?1 AND used IS NULL";
 const DROP_LETTERS: &str = "UPDATE letters
      SET state = 'dropped', ended = ?3, claim = NULL, lease = NULL, last_error = 'the account was deleted'
      WHERE purpose IN ('reset', 'confirm', 'password_changed') AND name_key = ?2 AND ended IS NULL
@@ -88,7 +87,7 @@ pub(crate) fn delete_account(
     by: Option<HeldSession>,
     now: Timestamp,
 ) -> rusqlite::Result<Deleted> {
-    let gone: Option<(String, i64)> = c
+    let gone: Option<(NameKey, i64)> = c
         .prepare_cached(
             "DELETE FROM accounts
              WHERE id = ?1
@@ -97,7 +96,7 @@ pub(crate) fn delete_account(
              RETURNING name_key, generation",
         )?
         .query_row((id.as_str(), by.map(|by| by.session.0), by.map(|by| i64::from(by.generation.0))), |row| {
-            Ok((row.get(0)?, row.get(1)?))
+            Ok((NameKey::from_stored(row.get::<_, String>(0)?), row.get(1)?))
         })
         .optional()?;
     let Some((name_key, generation)) = gone else {
@@ -109,8 +108,12 @@ pub(crate) fn delete_account(
          ON CONFLICT (id) DO UPDATE SET generation = max(generation, excluded.generation)",
     )?
     .execute((id.as_str(), generation))?;
-    c.prepare_cached(VOID_TOKENS)?.execute((id.as_str(), now.as_millis()))?;
-    c.prepare_cached(DROP_LETTERS)?.execute((id.as_str(), &name_key, now.as_millis()))?;
+    for purpose in [Purpose::Reset, Purpose::Confirm] {
+        void_tokens(c, id, &name_key, purpose, now)?;
+    }
+    let dropped =
+        c.prepare_cached(DROP_LETTERS)?.execute((id.as_str(), name_key.as_str(), now.as_millis()))?;
+    count_closed(c, dropped)?;
     audit(c, id, "account_deleted", now)?;
     Ok(Deleted::Deleted)
 }
@@ -133,8 +136,8 @@ pub(crate) fn set_disabled(
         .optional()?;
     let Some(owner) = changed else { return Ok(read::account_by_id(c, id)?.is_some()) };
     if is_disabled {
-        c.prepare_cached(VOID_TOKENS)?.execute((id.as_str(), now.as_millis()))?;
         for purpose in [Purpose::Reset, Purpose::Confirm] {
+            void_tokens(c, id, &owner.name_key, purpose, now)?;
             end_letters_of(c, id, &owner.name_key, purpose, now)?;
         }
     } else {
@@ -211,11 +214,9 @@ mod tests {
     use crate::sqlite::steps::plan_of;
 
     #[test]
-    fn deleting_finds_tokens_and_letters_by_index() {
-        for (sql, wanted) in [(VOID_TOKENS, "(account=?)"), (DROP_LETTERS, "(purpose=? AND name_key=?)")] {
-            let plan = plan_of(sql);
-            assert!(plan.iter().any(|line| line.contains(wanted)), "{plan:#?}");
-            assert!(!plan.iter().any(|line| line.starts_with("SCAN")), "{plan:#?}");
-        }
+    fn deleting_finds_letters_by_index() {
+        let plan = plan_of(DROP_LETTERS);
+        assert!(plan.iter().any(|line| line.contains("(purpose=? AND name_key=?)")), "{plan:#?}");
+        assert!(!plan.iter().any(|line| line.starts_with("SCAN")), "{plan:#?}");
     }
 }

@@ -56,11 +56,24 @@ fn close_letter(
     why: &str,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    c.prepare_cached(
-        "UPDATE letters SET state = ?2, ended = ?3, last_error = ?4, claim = NULL, lease = NULL WHERE id = ?1",
-    )?
-    .execute((id.as_bytes(), end.as_str(), now.as_millis(), why))
-    .map(drop)
+    let closed = c
+        .prepare_cached(
+            "UPDATE letters SET state = ?2, ended = ?3, last_error = ?4, claim = NULL, lease = NULL
+             WHERE id = ?1 AND ended IS NULL",
+        )?
+        .execute((id.as_bytes(), end.as_str(), now.as_millis(), why))?;
+    count_closed(c, closed)
+}
+
+/// Takes letters that were closed out of the count of open ones. Whatever closes letters must do so, in its transaction; that
+/// a letter was posted or removed is counted by triggers.
+fn count_closed(c: &Connection, letters: usize) -> rusqlite::Result<()> {
+    if letters == 0 {
+        return Ok(());
+    }
+    c.prepare_cached("UPDATE outbox SET open = open - ?1 WHERE only_row = 1")?
+        .execute([count(letters)])
+        .map(drop)
 }
 
 /// Posts a letter that takes the place of another. Without a deadline it gets the old one's.
@@ -95,13 +108,38 @@ fn end_letters_of(
     purpose: Purpose,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    c.prepare_cached(
-        "UPDATE letters SET state = 'superseded', ended = ?4, claim = NULL, lease = NULL
-         WHERE purpose = ?1 AND name_key = ?2 AND ended IS NULL AND (account IS NULL OR account = ?3)",
-    )?
-    .execute((purpose.as_str(), name_key.as_str(), account.as_str(), now.as_millis()))
-    .map(drop)
+    let closed = c
+        .prepare_cached(
+            "UPDATE letters SET state = 'superseded', ended = ?4, claim = NULL, lease = NULL
+             WHERE purpose = ?1 AND name_key = ?2 AND ended IS NULL AND (account IS NULL OR account = ?3)",
+        )?
+        .execute((purpose.as_str(), name_key.as_str(), account.as_str(), now.as_millis()))?;
+    count_closed(c, closed)
 }
+
+/// Voids the tokens of an account that are for one purpose and were not used.
+fn void_tokens(
+    c: &Connection,
+    account: &AccountId,
+    name_key: &NameKey,
+    purpose: Purpose,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    c.prepare_cached(VOID_TOKENS)?
+        .execute((purpose.as_str(), name_key.as_str(), account.as_str(), now.as_millis()))
+        .map(drop)
+}
+
+/// A token is found by its letter, which is for the same purpose and name and is kept while the token is good. An index
+/// by account would cost each mail a page of its own, accounts' identities being random.
+const VOID_TOKENS: &str = "UPDATE tokens SET used = ?4
+    WHERE letter IN (
+        SELECT id FROM letters INDEXED BY letters_open
+        WHERE purpose = ?1 AND name_key = ?2 AND ended IS NULL
+        UNION ALL
+        SELECT id FROM letters INDEXED BY letters_closed
+        WHERE purpose = ?1 AND name_key = ?2 AND ended IS NOT NULL)
+      AND account = ?3 AND used IS NULL";
 
 /// Writes down what an operator did to a letter.
 fn audit_letter(c: &Connection, letter: &LetterId, event: &str, now: Timestamp) -> rusqlite::Result<()> {
@@ -133,4 +171,22 @@ fn plan_of(sql: &str) -> Vec<String> {
     let nothing = vec![rusqlite::types::Null; statement.parameter_count()];
     let lines = statement.query_map(rusqlite::params_from_iter(nothing), |row| row.get(3)).unwrap();
     lines.map(Result::unwrap).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_voided_by_index() {
+        let plan = plan_of(VOID_TOKENS);
+        for wanted in [
+            "tokens USING PRIMARY KEY (letter=?)",
+            "letters_open (purpose=? AND name_key=?)",
+            "letters_closed (purpose=? AND name_key=?",
+        ] {
+            assert!(plan.iter().any(|line| line.contains(wanted)), "{wanted}: {plan:#?}");
+        }
+        assert!(!plan.iter().any(|line| line.starts_with("SCAN")), "{plan:#?}");
+    }
 }

@@ -2,9 +2,9 @@
 
 use regain_core::store::{Retention, Retried};
 use regain_core::{LetterId, LetterState, Timestamp};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
-use super::{audit_letter, count, insert_replacement};
+use super::{audit_letter, count, count_closed, insert_replacement};
 
 /// Hastens a waiting letter, or posts another in place of a closed one.
 pub(crate) fn retry(
@@ -66,6 +66,7 @@ pub(crate) fn drop_letter(c: &Connection, id: &LetterId, now: Timestamp) -> rusq
         )?
         .execute((id.as_bytes(), now.as_millis()))?;
     if changed > 0 {
+        count_closed(c, changed)?;
         audit_letter(c, id, "letter_dropped", now)?;
     }
     Ok(changed > 0)
@@ -79,9 +80,12 @@ pub(crate) fn purge(
     now: Timestamp,
 ) -> rusqlite::Result<usize> {
     let kinds = [
+        // The tokens of an account are found by its letters. So a letter stays while its token is good; one that goes after
+        // minutes as long as its token is there and was not used, since a clock may step back.
         (
             "DELETE FROM letters WHERE id IN (
                  SELECT id FROM letters WHERE state = 'dropped' AND ended IS NOT NULL AND ended <= ?1
+                   AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.letter = letters.id AND t.used IS NULL)
                  ORDER BY ended LIMIT ?2)",
             now.minus(retention.dropped),
         ),
@@ -90,6 +94,8 @@ pub(crate) fn purge(
                  SELECT id FROM letters
                  WHERE state IN ('sent', 'dead', 'expired', 'superseded')
                    AND ended IS NOT NULL AND ended <= ?1
+                   AND NOT EXISTS (SELECT 1 FROM tokens t
+                                   WHERE t.letter = letters.id AND t.used IS NULL AND t.expires > ?3)
                  LIMIT ?2)",
             now.minus(retention.closed),
         ),
@@ -114,7 +120,10 @@ pub(crate) fn purge(
     ];
     let mut removed = 0;
     for (sql, until) in kinds {
-        removed += c.prepare_cached(sql)?.execute((until.as_millis(), count(limit)))?;
+        let mut statement = c.prepare_cached(sql)?;
+        let parameters = [until.as_millis(), count(limit), now.as_millis()];
+        let known = statement.parameter_count();
+        removed += statement.execute(params_from_iter(parameters.iter().take(known)))?;
     }
     Ok(removed)
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod broken_rows;
+mod cheap_letters;
 mod failing;
 mod files;
 mod grouping;
