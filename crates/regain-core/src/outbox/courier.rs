@@ -140,7 +140,7 @@ impl Courier {
         crate::fail_point!("courier.claimed");
         let now = self.service.now();
         let mut prepared = Prepared::default();
-        let (mut arms, mut ready) = (Vec::new(), Vec::new());
+        let (mut arms, mut ready) = (Vec::with_capacity(letters.len()), Vec::with_capacity(letters.len()));
         for letter in letters {
             match self.ready(letter, now) {
                 Ok(letter) => {
@@ -151,6 +151,7 @@ impl Courier {
             }
         }
         let armed = self.arm_all(arms, now).await?;
+        prepared.ready.reserve_exact(ready.len());
         for (letter, armed) in ready.into_iter().zip(armed) {
             match armed {
                 Some(Armed::Armed) => prepared.ready.push(letter),

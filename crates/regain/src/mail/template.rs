@@ -16,6 +16,8 @@ pub use value::Values;
 
 /// The longest subject that is taken, in characters: mail programs show a third of it.
 const LONGEST_SUBJECT: usize = 200;
+/// Room for a value, so that a text seldom has to be moved while it grows; a token takes 64.
+const TYPICAL_VALUE: usize = 64;
 
 /// Which part of a mail a template is for. It decides how values are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +144,11 @@ impl Template {
 
     /// Fills in the values, each written as the part needs it and none looked at again.
     pub fn render(&self, values: &Values<'_>) -> String {
-        let mut out = String::new();
+        let literals = self.pieces.iter().map(|piece| match piece {
+            Piece::Literal(text) => text.len(),
+            Piece::Value(_) => TYPICAL_VALUE,
+        });
+        let mut out = String::with_capacity(literals.sum());
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => out.push_str(text),

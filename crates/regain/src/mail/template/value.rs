@@ -47,6 +47,10 @@ impl Values<'_> {
 
 /// Writes a value without control, direction and hidden characters, escaped in HTML.
 fn write_clean(value: &str, part: Part, out: &mut String) {
+    // Tokens, links, addresses: nothing in them is hidden or has a meaning in HTML.
+    if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" -._/:@+=?,;()".contains(&byte)) {
+        return out.push_str(value);
+    }
     for c in value.chars().filter(|c| !is_invisible(*c)) {
         match part {
             Part::Html => push_html(c, out),
