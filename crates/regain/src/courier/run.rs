@@ -21,7 +21,7 @@ use super::{CourierSettings, CourierStatus, Watch};
 
 /// The outbox is looked at this often whatever nobody said.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// Outcomes written down in one step, at most.
+/// With so many outcomes none waits any more for others that are being written down.
 const TOGETHER: usize = 64;
 /// After a failure of the store.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -182,15 +182,19 @@ impl Run {
                 return sleep(PAUSE).await;
             }
         };
-        let deliveries: FuturesUnordered<_> = ready.into_iter().map(|letter| self.deliver(letter)).collect();
-        let mut deliveries = deliveries.ready_chunks(TOGETHER);
+        let mut deliveries: FuturesUnordered<_> =
+            ready.into_iter().map(|letter| self.deliver(letter)).collect();
         let mut settling = FuturesUnordered::new();
-        settling.push(self.settle(settlements));
+        let mut ended = settlements;
         loop {
+            // What ends while others are being written down would have to wait for their commit: it goes together then.
+            if !ended.is_empty() && (settling.is_empty() || ended.len() >= TOGETHER) {
+                settling.push(self.settle(std::mem::take(&mut ended)));
+            }
             tokio::select! {
-                Some(ended) = deliveries.next() => {
+                Some(one) = deliveries.next() => {
                     self.signals.room.notify_one();
-                    settling.push(self.settle(ended));
+                    ended.push(one);
                 }
                 Some(()) = settling.next() => {}
                 else => break,
