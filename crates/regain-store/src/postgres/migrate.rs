@@ -39,6 +39,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!("0002_deleted_accounts", works_from 2),
     migration!("0003_crashes", works_from 3),
     migration!("0004_waiting_by_purpose", works_from 3),
+    migration!("0005_cheaper_letters", works_from 3),
 ];
 
 /// The advisory lock that whoever migrates holds: "regain" in ASCII.
@@ -260,4 +261,23 @@ pub(crate) fn sha256(text: &str) -> Vec<u8> {
 
 fn unusable(database: &str) -> impl Fn(tokio_postgres::Error) -> PostgresError {
     move |error| PostgresError::Unusable { database: database.to_owned(), reason: words(&error) }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_have_the_same_numbers_as_on_sqlite() {
+        let ours = MIGRATIONS.iter().map(|migration| migration.name);
+        let theirs = crate::sqlite::MIGRATIONS.iter().map(|migration| migration.name);
+        assert!(ours.eq(theirs));
+    }
+
+    #[test]
+    fn no_migration_leaves_more_versions_behind_than_it_says() {
+        let works_from: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.works_from).collect();
+        assert!(works_from.is_sorted());
+        assert!((1..).zip(&works_from).all(|(number, from)| (1..=number).contains(from)));
+    }
 }

@@ -23,6 +23,9 @@ use rusqlite::Connection;
 
 pub use error::OpenError;
 
+#[cfg(all(test, feature = "postgres"))]
+pub(crate) use migrate::MIGRATIONS;
+
 use connection::unusable;
 use readers::Readers;
 use writer::Writer;
