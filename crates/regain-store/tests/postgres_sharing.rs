@@ -1,6 +1,6 @@
 //! What processes on one PostgreSQL database share, and what requests that come together share.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
