@@ -12,6 +12,7 @@ use async_trait::async_trait;
 
 use crate::account::{Account, AccountId, AccountRecord, Generation, NewAccount};
 use crate::clock::Timestamp;
+use crate::keys::{KeyAgreement, KeyIntent, KeyOffer};
 use crate::letter::{ClaimId, Letter, LetterId, LetterState, NewLetter, Notice, Purpose};
 use crate::metadata::Metadata;
 use crate::name::{KeyMode, Name, NameKey};
@@ -31,6 +32,18 @@ pub use outbox::{
 pub trait Store: Send + Sync + 'static {
     /// How names are compared, fixed when the database was made.
     fn key_mode(&self) -> KeyMode;
+
+    /// Compares the keys of a process with those that are remembered, for each kind as [`crate::keys::judge`] says, and
+    /// remembers what it says, unless `intent` is to ask, or either kind is refused: then nothing is written. One step,
+    /// so that of processes that start at once with keys of their own one goes first and the others are refused. What is
+    /// remembered of a kind is one short text: where steps run side by side, each is written under the condition that the
+    /// text which was judged still stands, and judged again where it does not.
+    async fn agree_on_keys(
+        &self,
+        offer: KeyOffer,
+        intent: KeyIntent,
+        now: Timestamp,
+    ) -> Result<KeyAgreement, StoreError>;
 
     // Accounts and sessions
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use regain_core::account::NewAccount;
+use regain_core::keys::{KeyAgreement, KeyIntent, KeyOffer};
 use regain_core::letter::NewLetter;
 use regain_core::outbox::repeats::Repeats;
 use regain_core::outbox::stats::{OutboxGauges, OutboxStats};
@@ -18,12 +19,25 @@ use regain_core::{
 };
 
 use super::PostgresStore;
-use super::steps::{accounts, claim, courier, find, manage, operator, put, read, stats, tokens};
+use super::steps::{accounts, claim, courier, find, keys, manage, operator, put, read, stats, tokens};
 
 #[async_trait]
 impl Store for PostgresStore {
     fn key_mode(&self) -> KeyMode {
         self.key_mode
+    }
+
+    async fn agree_on_keys(
+        &self,
+        offer: KeyOffer,
+        intent: KeyIntent,
+        now: Timestamp,
+    ) -> Result<KeyAgreement, StoreError> {
+        let offer = &offer;
+        if intent == KeyIntent::Ask {
+            return self.connections.run(|client, _| Box::pin(keys::ask(client, offer, intent))).await;
+        }
+        self.connections.transact(|t, _| Box::pin(keys::agree(t, offer, intent, now))).await
     }
 
     async fn register(

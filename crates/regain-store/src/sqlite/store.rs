@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use regain_core::account::NewAccount;
+use regain_core::keys::{KeyAgreement, KeyIntent, KeyOffer};
 use regain_core::letter::NewLetter;
 use regain_core::outbox::repeats::Repeats;
 use regain_core::outbox::stats::{OutboxGauges, OutboxStats};
@@ -18,12 +19,24 @@ use regain_core::{
 };
 
 use super::SqliteStore;
-use super::steps::{accounts, claim, courier, find, manage, operator, post, read, stats, tokens};
+use super::steps::{accounts, claim, courier, find, keys, manage, operator, post, read, stats, tokens};
 
 #[async_trait]
 impl Store for SqliteStore {
     fn key_mode(&self) -> KeyMode {
         self.key_mode
+    }
+
+    async fn agree_on_keys(
+        &self,
+        offer: KeyOffer,
+        intent: KeyIntent,
+        now: Timestamp,
+    ) -> Result<KeyAgreement, StoreError> {
+        if intent == KeyIntent::Ask {
+            return self.readers.run(move |c| keys::ask(c, &offer, intent)).await;
+        }
+        self.writer.run(move |c| keys::agree(c, &offer, intent, now)).await
     }
 
     async fn register(

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod claims;
 pub mod fixture;
+pub mod keys;
 pub mod letters;
 pub mod manage;
 pub mod operator;
@@ -39,6 +40,14 @@ macro_rules! store_contract {
             manage: accounts_are_added_each_that_meets_no_other,
             manage: accounts_are_listed_by_name_and_by_page,
             manage: one_administrators_token_is_in_force,
+            keys: the_first_keys_are_in_force_and_the_same_keys_agree,
+            keys: of_processes_that_start_at_once_with_keys_of_their_own_one_goes_first,
+            keys: a_process_that_does_not_know_the_key_in_force_is_refused,
+            keys: a_key_is_turned_while_the_others_learn_of_it,
+            keys: a_key_that_the_others_do_not_take_any_more_is_refused,
+            keys: where_one_kind_is_refused_neither_is_remembered,
+            keys: asking_changes_nothing_and_tells_what_would_come,
+            keys: lost_keys_are_replaced_when_the_operator_says_so,
             tokens: a_token_is_good_until_its_expiry,
             tokens: a_token_is_bound_to_its_purpose,
             tokens: a_reset_happens_once,

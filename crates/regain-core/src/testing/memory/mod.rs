@@ -10,6 +10,7 @@ use async_trait::async_trait;
 
 use crate::account::{Account, AccountId, AccountRecord, Generation, NewAccount};
 use crate::clock::Timestamp;
+use crate::keys::{self, KeyAgreement, KeyIntent, KeyOffer, RememberedKeys};
 use crate::letter::{ClaimId, Letter, LetterId, LetterState, NewLetter, Purpose};
 use crate::name::{KeyMode, NameKey};
 use crate::outbox::repeats::Repeats;
@@ -37,6 +38,8 @@ struct State {
     revoked: Vec<(SessionId, Timestamp)>,
     deleted: Vec<(AccountId, Generation)>,
     admin_token: Option<SessionId>,
+    token_keys: Option<RememberedKeys>,
+    signing_keys: Option<RememberedKeys>,
 }
 
 struct TokenRow {
@@ -72,6 +75,23 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn key_mode(&self) -> KeyMode {
         KeyMode::Folded
+    }
+
+    async fn agree_on_keys(
+        &self,
+        offer: KeyOffer,
+        intent: KeyIntent,
+        _now: Timestamp,
+    ) -> Result<KeyAgreement, StoreError> {
+        let mut state = self.lock();
+        let (token, token_keys) = keys::judge(state.token_keys.as_ref(), &offer.token, intent);
+        let (signing, signing_keys) = keys::judge(state.signing_keys.as_ref(), &offer.signing, intent);
+        let agreement = KeyAgreement { token, signing };
+        if intent != KeyIntent::Ask && !agreement.is_refused() {
+            state.token_keys = token_keys.or_else(|| state.token_keys.take());
+            state.signing_keys = signing_keys.or_else(|| state.signing_keys.take());
+        }
+        Ok(agreement)
     }
 
     async fn register(

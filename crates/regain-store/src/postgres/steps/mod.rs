@@ -12,6 +12,7 @@ mod changes;
 pub(crate) mod claim;
 pub(crate) mod courier;
 pub(crate) mod find;
+pub(crate) mod keys;
 pub(crate) mod manage;
 pub(crate) mod operator;
 mod parts;

@@ -10,7 +10,7 @@ use super::accounts::{Owner, forget_dropped};
 use super::{audit, count_closed, end_letters_of, read, void_tokens};
 
 /// Whose the administrator's token is, for the audit trail.
-const BUILTIN_ADMIN: &str = "__admin";
+pub(super) const BUILTIN_ADMIN: &str = "__admin";
 
 const DROP_LETTERS: &str = "UPDATE letters
      SET state = 'dropped', ended = ?3, claim = NULL, lease = NULL, last_error = 'the account was deleted'

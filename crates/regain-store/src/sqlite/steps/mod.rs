@@ -6,6 +6,7 @@ pub(crate) mod accounts;
 pub(crate) mod claim;
 pub(crate) mod courier;
 pub(crate) mod find;
+pub(crate) mod keys;
 pub(crate) mod manage;
 pub(crate) mod operator;
 pub(crate) mod post;

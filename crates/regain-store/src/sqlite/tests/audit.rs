@@ -1,8 +1,9 @@
 //! What is written down of who did what.
 
+use regain_core::keys::OfferedKeys;
 use regain_core::store::LetterFilter;
 use regain_core::testing::contract::fixture::{ANN, HOUR, new_account};
-use regain_core::{LetterId, LetterState, OsRng, Purpose, Store};
+use regain_core::{KeyFingerprint, KeyIntent, KeyOffer, LetterId, LetterState, OsRng, Purpose, Store};
 
 use super::Scene;
 
@@ -36,4 +37,25 @@ async fn what_owners_and_operators_do_is_written_down_without_addresses() {
         ]
     );
     assert_eq!(scene.count("audit WHERE account LIKE '%@%'"), 0);
+}
+
+#[tokio::test]
+async fn it_is_written_down_when_keys_are_put_in_force_and_not_when_they_are_used() {
+    let scene = Scene::new();
+    let offer = |token, signing| {
+        let key = |name: &str| Some(KeyFingerprint::of(name.as_bytes()));
+        let known = ["a", "b"].map(|name| KeyFingerprint::of(name.as_bytes())).to_vec();
+        KeyOffer {
+            token: OfferedKeys { current: key(token), others: known.clone() },
+            signing: OfferedKeys { current: key(signing), others: known },
+        }
+    };
+    for (token, signing) in [("a", "a"), ("a", "a"), ("a", "b"), ("a", "b")] {
+        let now = scene.fixture().now();
+        scene.store.agree_on_keys(offer(token, signing), KeyIntent::Agree, now).await.unwrap();
+    }
+    let outside = scene.outside();
+    let mut rows = outside.prepare("SELECT event FROM audit ORDER BY id").unwrap();
+    let events: Vec<String> = rows.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(events, ["token_key_remembered", "signing_key_remembered", "signing_key_remembered"]);
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use regain_core::keys::OfferedKeys;
 use regain_core::outbox::backoff;
-use regain_core::{LetterState, Purpose};
+use regain_core::{KeyFingerprint, KeyIntent, KeyOffer, LetterState, Purpose, Store, StoreError};
 
 use super::Scene;
 
@@ -64,4 +65,17 @@ async fn a_letter_of_an_unknown_purpose_is_held_whatever_its_deadline() {
     assert_eq!(f.store.outbox_status().await.unwrap().open, 1);
     break_rows(&scene, "UPDATE letters SET purpose = 'reset', deadline = deadline + 999999999, due = 0");
     assert_eq!(f.claim(10).await.len(), 1, "a version that knows it takes it");
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_the_keys_is_not_guessed_where_it_cannot_be_read() {
+    let scene = Scene::new();
+    let keys = OfferedKeys { current: Some(KeyFingerprint::of(b"a")), others: Vec::new() };
+    let offer = KeyOffer { token: keys.clone(), signing: keys };
+    let agree = async |intent| scene.store.agree_on_keys(offer.clone(), intent, scene.fixture().now()).await;
+    agree(KeyIntent::Agree).await.unwrap();
+    break_rows(&scene, "UPDATE meta SET value = 'x' WHERE key = 'signing_key'");
+    for intent in [KeyIntent::Ask, KeyIntent::Agree] {
+        assert!(matches!(agree(intent).await, Err(StoreError::Broken(_))), "{intent:?}");
+    }
 }
