@@ -24,13 +24,19 @@ pub(crate) fn exposed(config: &Config, file: Option<&Path>) -> Vec<Exposed> {
     for name in ["regain.db", "regain.db-wal", "keys", "keys/auth.key", "keys/token.key", "keys/admin.json"] {
         exposed.extend(look(data.join(name), true));
     }
+    for key_file in config.keys.secret_files() {
+        exposed.extend(look(key_file.clone(), true));
+    }
+    for key_file in config.keys.public_files() {
+        exposed.extend(look(key_file.clone(), false));
+    }
     let dkim = config.email().map_or(&[][..], |email| &email.dkim);
     for key_file in dkim.iter().filter_map(|key| key.key_file.as_ref()) {
         exposed.extend(look(key_file.clone(), true));
     }
     if let Some(file) = file {
         let has_secret = config.email().is_some_and(EmailHandlerConfig::has_secret);
-        let has_key = dkim.iter().any(|key| key.key_file.is_none());
+        let has_key = config.keys.has_secret() || dkim.iter().any(|key| key.key_file.is_none());
         exposed.extend(look(file.to_owned(), has_secret || has_key));
     }
     exposed

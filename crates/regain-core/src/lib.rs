@@ -46,6 +46,6 @@ pub use relay_code::RelayCode;
 pub use rng::{OsRng, Rng};
 pub use service::Service;
 pub use session::{AppId, Session, SessionId};
-pub use signing::{SignedToken, SigningKey};
+pub use signing::{PublicKey, SignedToken, SigningKey, SigningKeys};
 pub use store::{Store, StoreError};
-pub use token::{Token, TokenHash, TokenKey, TokenKeyId};
+pub use token::{Token, TokenHash, TokenKey, TokenKeyId, TokenKeys};

@@ -11,9 +11,9 @@ use crate::limits::Limiter;
 use crate::name::{InvalidName, Name};
 use crate::policy::Policy;
 use crate::rng::Rng;
-use crate::signing::SigningKey;
+use crate::signing::SigningKeys;
 use crate::store::Store;
-use crate::token::TokenKey;
+use crate::token::TokenKeys;
 
 /// The ports, the policy and the keys.
 pub struct Service {
@@ -29,10 +29,10 @@ pub struct Service {
     pub policy: Policy,
     /// Limits per client.
     pub limiter: Limiter,
-    /// Signs sessions.
-    pub signing_key: SigningKey,
-    /// Derives tokens.
-    pub token_key: TokenKey,
+    /// Sign sessions, and check them.
+    pub signing_keys: SigningKeys,
+    /// Derive tokens.
+    pub token_keys: TokenKeys,
     /// Wakes the courier when a letter was posted.
     pub wake: Arc<Notify>,
 }

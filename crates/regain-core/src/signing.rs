@@ -1,6 +1,7 @@
 //! The RSA key that tokens are signed with, in the format of ROS: `base64(JSON):base64(RSA-SHA256 over the JSON bytes)`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeySize;
@@ -10,6 +11,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::keys::{KeyFingerprint, OfferedKeys};
 use crate::session::{Claims, SessionId};
 use crate::token::sha256;
 
@@ -27,8 +29,15 @@ pub struct SignedToken {
 /// The RSA key that sessions are signed with.
 pub struct SigningKey {
     pair: RsaKeyPair,
-    /// The public half, parsed once: a token is checked at every request.
-    public: ParsedPublicKey,
+    public: PublicKey,
+}
+
+/// The public half of a key that sessions are signed with.
+#[derive(Clone)]
+pub struct PublicKey {
+    der: Vec<u8>,
+    /// Parsed once: a token is checked at every request.
+    parsed: Arc<ParsedPublicKey>,
 }
 
 /// The key cannot be made or read.
@@ -40,6 +49,9 @@ pub enum SigningKeyError {
     /// The bytes are no PKCS#8 RSA key of 2048 to 8192 bits.
     #[error("this is no RSA private key of 2048 to 8192 bits in PKCS#8")]
     Unusable,
+    /// The bytes are no public RSA key of 2048 to 8192 bits.
+    #[error("this is no RSA public key of 2048 to 8192 bits")]
+    UnusablePublic,
 }
 
 /// The text is no token that was signed here: malformed, altered, or of a kind that nothing here takes.
@@ -67,8 +79,8 @@ impl SigningKey {
     }
 
     fn of(pair: RsaKeyPair) -> Option<Self> {
-        let public =
-            ParsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref()).ok()?;
+        let der: PublicKeyX509Der<'_> = pair.public_key().as_der().ok()?;
+        let public = PublicKey::from_der(der.as_ref()).ok()?;
         Some(Self { pair, public })
     }
 
@@ -81,14 +93,9 @@ impl SigningKey {
         Ok(Zeroizing::new(der.as_ref().to_vec()))
     }
 
-    /// The public key as SubjectPublicKeyInfo DER, for services that check sessions themselves.
-    ///
-    /// # Errors
-    /// Where aws-lc cannot write it.
-    pub fn public_key(&self) -> Result<Vec<u8>, SigningKeyError> {
-        let der: PublicKeyX509Der<'_> =
-            self.pair.public_key().as_der().map_err(|_| SigningKeyError::NotMade)?;
-        Ok(der.as_ref().to_vec())
+    /// The public key, for services that check sessions themselves.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public
     }
 
     /// Signs what a token says: a [`Session`](crate::Session), a [`UserToken`](crate::session::UserToken) or an
@@ -110,11 +117,61 @@ impl SigningKey {
         let token = Zeroizing::new(format!("{}:{}", BASE64.encode(&json), BASE64.encode(&signature)));
         Ok(SignedToken { token, json })
     }
+}
+
+impl PublicKey {
+    /// Reads a public key in SubjectPublicKeyInfo DER.
+    ///
+    /// # Errors
+    /// Where the bytes are none.
+    pub fn from_der(der: &[u8]) -> Result<Self, SigningKeyError> {
+        let parsed = ParsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, der);
+        let parsed = parsed.map_err(|_| SigningKeyError::UnusablePublic)?;
+        Ok(Self { der: der.to_vec(), parsed: Arc::new(parsed) })
+    }
+
+    /// SubjectPublicKeyInfo DER.
+    pub fn as_der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// What the key is called among processes.
+    pub fn fingerprint(&self) -> KeyFingerprint {
+        KeyFingerprint::of(&self.der)
+    }
+}
+
+/// The key that sessions are signed with, and the public halves of others whose sessions are taken as well: earlier ones,
+/// or those of processes that are ahead.
+pub struct SigningKeys {
+    current: Arc<SigningKey>,
+    others: Vec<PublicKey>,
+}
+
+impl SigningKeys {
+    /// Takes the key for new sessions and the others that are known.
+    pub fn new(current: Arc<SigningKey>, others: impl IntoIterator<Item = PublicKey>) -> Self {
+        let others = others.into_iter().filter(|other| other.der != current.public.der).collect();
+        Self { current, others }
+    }
+
+    /// The key for new sessions.
+    pub fn current(&self) -> &Arc<SigningKey> {
+        &self.current
+    }
+
+    /// Signs as [`SigningKey::sign`] does.
+    ///
+    /// # Errors
+    /// When the key cannot sign, or the claims cannot be written.
+    pub fn sign(&self, claims: &impl Serialize) -> Result<SignedToken, SigningKeyError> {
+        self.current.sign(claims)
+    }
 
     /// Checks form and signature of a token and reads it. Whether it has expired is for the caller to see.
     ///
     /// # Errors
-    /// When it was not signed by this key, or is of a kind that nothing here takes.
+    /// When it was signed by none of these keys, or is of a kind that nothing here takes.
     pub fn read(&self, token: &str) -> Result<(Claims, SessionId), BadToken> {
         if token.len() > MAX_BYTES {
             return Err(BadToken);
@@ -122,9 +179,27 @@ impl SigningKey {
         let (json, signature) = token.split_once(':').ok_or(BadToken)?;
         let json = BASE64.decode(json).map_err(|_| BadToken)?;
         let signature = BASE64.decode(signature).map_err(|_| BadToken)?;
-        self.public.verify_sig(&json, &signature).map_err(|_| BadToken)?;
+        let mut keys = std::iter::once(&self.current.public).chain(&self.others);
+        if !keys.any(|key| key.parsed.verify_sig(&json, &signature).is_ok()) {
+            return Err(BadToken);
+        }
         let claims = Claims::read(&json).ok_or(BadToken)?;
         Ok((claims, SessionId(sha256(&json))))
+    }
+
+    /// What the keys are called among processes.
+    pub fn offered(&self) -> OfferedKeys {
+        OfferedKeys {
+            current: Some(self.current.public.fingerprint()),
+            others: self.others.iter().map(PublicKey::fingerprint).collect(),
+        }
+    }
+}
+
+impl From<SigningKey> for SigningKeys {
+    /// One key alone.
+    fn from(key: SigningKey) -> Self {
+        Self::new(Arc::new(key), [])
     }
 }
 
@@ -135,118 +210,4 @@ impl fmt::Debug for SigningKey {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::LazyLock;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::clock::Timestamp;
-    use crate::session::{AdminToken, AppId, Kind, Session, UserToken};
-    use crate::testing::{self, CountingRng};
-
-    static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate().unwrap());
-    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-
-    fn session() -> Session {
-        let account = testing::account("ann@example.org");
-        Session::open(&account, &AppId::default(), NOW + Duration::from_secs(60), &CountingRng::default())
-            .unwrap()
-    }
-
-    #[test]
-    fn a_session_is_what_ros_would_send_with_gen_only_when_raised() {
-        let signed = KEY.sign(&session()).unwrap();
-        assert_eq!(
-            signed.json,
-            format!(
-                r#"{{"app_id":"io.realm.Auth","identity":"{}","access":["refresh"],"salt":"{}","expires":1700000060,"is_admin":false,"isEmailConfirmed":false}}"#,
-                session().identity,
-                session().salt
-            )
-        );
-        let raised = KEY.sign(&Session { generation: 3, ..session() }).unwrap();
-        assert!(raised.json.ends_with(r#""isEmailConfirmed":false,"gen":3}"#));
-    }
-
-    #[test]
-    fn user_and_admin_tokens_are_what_ros_would_send() {
-        let account = testing::account("ann@example.org");
-        let user = UserToken::of(&account, &AppId::default(), NOW, &CountingRng::default()).unwrap();
-        assert_eq!(
-            KEY.sign(&user).unwrap().json,
-            format!(
-                r#"{{"app_id":"io.realm.Auth","identity":"{}","salt":"{}","expires":1700000000,"is_admin":false}}"#,
-                user.identity, user.salt
-            )
-        );
-        let admin = KEY.sign(&AdminToken::new(&CountingRng::default()).unwrap()).unwrap().json;
-        let begin = r#"{"app_id":"io.realm.auth","identity":"__admin","access":["download","upload","manage"],"salt":""#;
-        assert!(admin.starts_with(begin), "{admin}");
-        assert_eq!(admin.len(), begin.len() + 32 + 2);
-    }
-
-    #[test]
-    fn what_was_signed_is_read_back_with_its_kind() {
-        let signed = KEY.sign(&session()).unwrap();
-        let (claims, id) = KEY.read(&signed.token).unwrap();
-        assert_eq!(claims.kind, Kind::Session(session()));
-        assert_eq!(claims.account, session().account());
-        assert_eq!(claims.expires, Some(NOW + Duration::from_secs(60)));
-        assert_eq!(id, SessionId(sha256(signed.json.as_bytes())));
-        let admin = KEY.sign(&AdminToken::new(&CountingRng::default()).unwrap()).unwrap();
-        let (claims, _) = KEY.read(&admin.token).unwrap();
-        assert_eq!((claims.kind, claims.expires), (Kind::Admin, None));
-        let account = testing::account("ann@example.org");
-        let user = UserToken::of(&account, &AppId::default(), NOW, &CountingRng::default()).unwrap();
-        assert_eq!(KEY.read(&KEY.sign(&user).unwrap().token).unwrap().0.kind, Kind::User);
-    }
-
-    #[test]
-    fn a_token_of_ros_without_expiry_or_generation_is_read() {
-        let claims = serde_json::json!({
-            "app_id": "io.realm.Auth", "identity": "9f83", "access": ["refresh"], "salt": "01020304",
-            "is_admin": true, "isEmailConfirmed": true,
-        });
-        let (claims, _) = KEY.read(&KEY.sign(&claims).unwrap().token).unwrap();
-        let Kind::Session(session) = claims.kind else { panic!("a session") };
-        assert_eq!((session.generation, session.expires, claims.expires), (0, None, None));
-    }
-
-    #[test]
-    fn what_opens_files_to_syncing_is_none_of_ours() {
-        for claims in [
-            serde_json::json!({"app_id": "x", "identity": "9f83", "access": ["upload"], "salt": "0"}),
-            serde_json::json!({"app_id": "x", "identity": "__admin", "access": ["upload"], "path": "/a"}),
-            serde_json::json!({"app_id": "x", "identity": "9f83", "salt": "0", "path": "/a"}),
-            serde_json::json!({"app_id": "x", "access": ["refresh"]}),
-            serde_json::json!(["refresh"]),
-        ] {
-            assert_eq!(KEY.read(&KEY.sign(&claims).unwrap().token).err(), Some(BadToken), "{claims}");
-        }
-    }
-
-    #[test]
-    fn an_altered_a_foreign_and_a_broken_token_are_refused() {
-        let signed = KEY.sign(&session()).unwrap();
-        let (_, signature) = signed.token.split_once(':').unwrap();
-        let altered = format!(
-            "{}:{signature}",
-            BASE64.encode(signed.json.replace("\"is_admin\":false", "\"is_admin\":true"))
-        );
-        let foreign = SigningKey::generate().unwrap().sign(&session()).unwrap();
-        for bad in
-            [altered.as_str(), &foreign.token, "", ":", "a:b", "a", "x:y:z", &"A".repeat(MAX_BYTES + 1)]
-        {
-            assert_eq!(KEY.read(bad).err(), Some(BadToken));
-        }
-    }
-
-    #[test]
-    fn a_key_survives_being_kept() {
-        let again = SigningKey::from_pkcs8(&KEY.to_pkcs8().unwrap()).unwrap();
-        let signed = again.sign(&session()).unwrap();
-        assert!(KEY.read(&signed.token).is_ok());
-        assert!(SigningKey::from_pkcs8(b"nonsense").is_err());
-        assert_eq!(format!("{again:?}"), "SigningKey([redacted])");
-    }
-}
+mod tests;

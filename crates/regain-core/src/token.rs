@@ -4,6 +4,7 @@ use aws_lc_rs::{digest, hmac};
 use zeroize::Zeroizing;
 
 use crate::account::AccountId;
+use crate::keys::{KeyFingerprint, OfferedKeys};
 use crate::letter::{LetterId, Purpose};
 use crate::name::NameKey;
 use crate::rng::{self, NoRandomness, Rng};
@@ -94,6 +95,11 @@ impl TokenKey {
         TokenKeyId(id)
     }
 
+    /// What the key is called among processes.
+    pub fn fingerprint(&self) -> KeyFingerprint {
+        KeyFingerprint::of(&self.id().0)
+    }
+
     /// The token of a letter: the same at every attempt, and nobody else's.
     ///
     /// HMAC-SHA-256 over the length-prefixed purpose, letter id, account id and name key.
@@ -116,6 +122,47 @@ impl TokenKey {
         let mut out = [0; 32];
         out.copy_from_slice(context.sign().as_ref());
         out
+    }
+}
+
+/// The key that tokens are derived with, and others by which earlier ones were, or by which other processes derive them:
+/// a letter that was armed with one of those gets the same token again.
+#[derive(Clone)]
+pub struct TokenKeys {
+    current: (TokenKeyId, TokenKey),
+    others: Vec<(TokenKeyId, TokenKey)>,
+}
+
+impl TokenKeys {
+    /// Takes the key for new tokens and the others that are known.
+    pub fn new(current: TokenKey, others: impl IntoIterator<Item = TokenKey>) -> Self {
+        let named = |key: TokenKey| (key.id(), key);
+        let current = named(current);
+        let others = others.into_iter().map(named).filter(|(id, _)| *id != current.0).collect();
+        Self { current, others }
+    }
+
+    /// The key for the token of a letter: the one that it was armed with where that is known, else the one for new tokens.
+    pub fn of(&self, armed_with: Option<TokenKeyId>) -> (TokenKeyId, &TokenKey) {
+        let known = self.others.iter().find(|(id, _)| Some(*id) == armed_with);
+        let (id, key) = known.unwrap_or(&self.current);
+        (*id, key)
+    }
+
+    /// What the keys are called among processes.
+    pub fn offered(&self) -> OfferedKeys {
+        let fingerprint = |(id, _): &(TokenKeyId, TokenKey)| KeyFingerprint::of(&id.0);
+        OfferedKeys {
+            current: Some(fingerprint(&self.current)),
+            others: self.others.iter().map(fingerprint).collect(),
+        }
+    }
+}
+
+impl From<TokenKey> for TokenKeys {
+    /// One key alone.
+    fn from(key: TokenKey) -> Self {
+        Self::new(key, [])
     }
 }
 
@@ -166,5 +213,19 @@ mod tests {
         assert_ne!(rng::hex(&token.hash().0), *token.expose());
         let rng = CountingRng::default();
         assert_ne!(TokenKey::random(&rng).unwrap().id(), TokenKey::random(&rng).unwrap().id());
+    }
+
+    #[test]
+    fn a_letter_keeps_the_key_that_it_was_armed_with_while_that_is_known() {
+        let key = |byte| TokenKey::from_bytes([byte; 32]);
+        let keys = TokenKeys::new(key(1), [key(2), key(1)]);
+        let of = |armed_with| keys.of(armed_with).0;
+        assert_eq!(of(None), key(1).id());
+        assert_eq!(of(Some(key(1).id())), key(1).id());
+        assert_eq!(of(Some(key(2).id())), key(2).id());
+        assert_eq!(of(Some(key(3).id())), key(1).id(), "it is lost");
+        let offered = keys.offered();
+        assert_eq!(offered.current, Some(KeyFingerprint::of(&key(1).id().0)));
+        assert_eq!(offered.others, [KeyFingerprint::of(&key(2).id().0)]);
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use regain_core::rng::NoRandomness;
 use regain_core::session::{AdminToken, Kind};
 use regain_core::signing::SigningKeyError;
-use regain_core::{Rng, SessionId, SigningKey, Store, StoreError, Timestamp};
+use regain_core::{Rng, SessionId, SigningKeys, Store, StoreError, Timestamp};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -49,14 +49,14 @@ pub fn path(data_path: &Path) -> PathBuf {
 /// See [`AdminTokenError`].
 pub async fn ensure(
     data_path: &Path,
-    signing_key: &SigningKey,
+    signing_keys: &SigningKeys,
     store: &dyn Store,
     rng: &dyn Rng,
     now: Timestamp,
 ) -> Result<(), AdminTokenError> {
     let there = match keys::read(&path(data_path)) {
-        Ok(None) => return reissue(data_path, signing_key, store, rng, now).await,
-        Ok(Some(text)) => identity(&text, signing_key),
+        Ok(None) => return reissue(data_path, signing_keys, store, rng, now).await,
+        Ok(Some(text)) => identity(&text, signing_keys),
         Err(error) => {
             tracing::warn!(%error, "the administrator's token cannot be read");
             None
@@ -74,10 +74,10 @@ pub async fn ensure(
     Ok(())
 }
 
-/// The identity of the token in a file; `None` where there is none that this key has signed.
-fn identity(text: &str, signing_key: &SigningKey) -> Option<SessionId> {
+/// The identity of the token in a file; `None` where there is none that one of these keys has signed.
+fn identity(text: &str, signing_keys: &SigningKeys) -> Option<SessionId> {
     let written: Written = serde_json::from_str(text).ok()?;
-    let (claims, id) = signing_key.read(&Zeroizing::new(written.token)).ok()?;
+    let (claims, id) = signing_keys.read(&Zeroizing::new(written.token)).ok()?;
     (claims.kind == Kind::Admin).then_some(id)
 }
 
@@ -87,13 +87,13 @@ fn identity(text: &str, signing_key: &SigningKey) -> Option<SessionId> {
 /// See [`AdminTokenError`].
 pub async fn reissue(
     data_path: &Path,
-    signing_key: &SigningKey,
+    signing_keys: &SigningKeys,
     store: &dyn Store,
     rng: &dyn Rng,
     now: Timestamp,
 ) -> Result<(), AdminTokenError> {
-    let signed = signing_key.sign(&AdminToken::new(rng)?)?;
-    let (_, id) = signing_key.read(&signed.token).map_err(|_| SigningKeyError::NotMade)?;
+    let signed = signing_keys.sign(&AdminToken::new(rng)?)?;
+    let (_, id) = signing_keys.read(&signed.token).map_err(|_| SigningKeyError::NotMade)?;
     // The store first: were the process to end in between, the next start would find no file and make another.
     store.put_admin_token(&id, true, now).await?;
     let written = Zeroizing::new(format!("{{\"ADMIN_TOKEN\":\"{}\"}}\n", *signed.token));
@@ -110,9 +110,15 @@ mod tests {
     use regain_core::testing::MemoryStore;
 
     use super::*;
+    use crate::config::Config;
     use crate::keys::Keys;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+    async fn keys_in(data: &Path) -> Keys {
+        let config = Config { data_path: data.to_owned(), ..Config::default() };
+        Keys::open(&config, true, &MemoryStore::default(), &OsRng, NOW).await.unwrap()
+    }
 
     async fn standing(keys: &Keys, store: &MemoryStore, file: &Path) -> AdminStanding {
         let written: Written = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
@@ -124,7 +130,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_made_once_for_its_owner_alone() {
         let data = tempfile::tempdir().unwrap();
-        let (keys, store) = (Keys::open(data.path(), true, &OsRng).unwrap(), MemoryStore::default());
+        let (keys, store) = (keys_in(data.path()).await, MemoryStore::default());
         let ensure = || ensure(data.path(), &keys.signing, &store, &OsRng, NOW);
         ensure().await.unwrap();
         let file = path(data.path());
@@ -138,7 +144,7 @@ mod tests {
     #[tokio::test]
     async fn another_token_ends_the_one_before_and_so_does_removing_the_file() {
         let data = tempfile::tempdir().unwrap();
-        let (keys, store) = (Keys::open(data.path(), true, &OsRng).unwrap(), MemoryStore::default());
+        let (keys, store) = (keys_in(data.path()).await, MemoryStore::default());
         ensure(data.path(), &keys.signing, &store, &OsRng, NOW).await.unwrap();
         let (file, old) = (path(data.path()), data.path().join("old.json"));
         fs::rename(&file, &old).unwrap();
@@ -154,7 +160,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_that_ros_made_is_taken_over_with_its_key() {
         let data = tempfile::tempdir().unwrap();
-        let keys = Keys::open(data.path(), true, &OsRng).unwrap();
+        let keys = keys_in(data.path()).await;
         ensure(data.path(), &keys.signing, &MemoryStore::default(), &OsRng, NOW).await.unwrap();
         let fresh = MemoryStore::default();
         ensure(data.path(), &keys.signing, &fresh, &OsRng, NOW).await.unwrap();
@@ -164,7 +170,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_cannot_be_used_is_left_alone() {
         let data = tempfile::tempdir().unwrap();
-        let (keys, store) = (Keys::open(data.path(), true, &OsRng).unwrap(), MemoryStore::default());
+        let (keys, store) = (keys_in(data.path()).await, MemoryStore::default());
         for text in [&b"nonsense"[..], b"{\"ADMIN_TOKEN\":\"a:b\"}", b"\xff"] {
             fs::write(path(data.path()), text).unwrap();
             ensure(data.path(), &keys.signing, &store, &OsRng, NOW).await.unwrap();

@@ -75,7 +75,7 @@ impl Data {
                     let account = Account::from_record(record.clone(), service.now());
                     let expires = service.now() + service.policy.session_lifetime;
                     let session = Session::open(&account, &app, expires, &OsRng)?;
-                    let session = service.signing_key.sign(&session)?;
+                    let session = service.signing_keys.sign(&session)?;
                     sign_ins.push(wire::sign_in(&account.name));
                     look_ups.push(wire::look_up(account.id.as_str(), &session.token));
                 }

@@ -9,6 +9,7 @@ mod dns;
 mod harness;
 mod import;
 mod inspect;
+mod keys;
 mod mail_test;
 mod metrics;
 mod outbox;

@@ -75,7 +75,7 @@ pub enum AuthenticateError {
 pub(crate) fn open(service: &Service, account: &Account, app: &AppId) -> Result<SignedToken, Trouble> {
     let session =
         Session::open(account, app, service.now() + service.policy.session_lifetime, &*service.rng)?;
-    service.signing_key.sign(&session).map_err(|_| Trouble::Internal("a session could not be signed"))
+    service.signing_keys.sign(&session).map_err(|_| Trouble::Internal("a session could not be signed"))
 }
 
 /// Checks a token that is presented to act: a refresh token, or the administrator's. User tokens are for others to check.
@@ -83,7 +83,7 @@ pub(crate) fn open(service: &Service, account: &Account, app: &AppId) -> Result<
 /// # Errors
 /// See [`AuthenticateError`].
 pub async fn authenticate(service: &Service, token: &str) -> Result<Authenticated, AuthenticateError> {
-    let (claims, id) = service.signing_key.read(token).map_err(|_| AuthenticateError::Invalid)?;
+    let (claims, id) = service.signing_keys.read(token).map_err(|_| AuthenticateError::Invalid)?;
     if claims.expires.is_some_and(|expires| expires < service.now()) {
         return Err(AuthenticateError::Invalid);
     }
@@ -141,7 +141,7 @@ pub enum RevokeError {
 /// See [`RevokeError`].
 pub async fn revoke(service: &Service, by: &Authenticated, token: &str) -> Result<(), RevokeError> {
     let now = service.now();
-    let (claims, id) = service.signing_key.read(token).map_err(|_| RevokeError::InvalidToken)?;
+    let (claims, id) = service.signing_keys.read(token).map_err(|_| RevokeError::InvalidToken)?;
     if !by.owns(&claims.account) && !by.is_admin() {
         return Err(RevokeError::Denied);
     }

@@ -24,7 +24,7 @@ pub enum TradeError {
 /// See [`TradeError`].
 pub async fn trade(service: &Service, app: &AppId, refresh_token: &str) -> Result<SignedToken, TradeError> {
     let now = service.now();
-    let (claims, id) = service.signing_key.read(refresh_token).map_err(|_| TradeError::Denied)?;
+    let (claims, id) = service.signing_keys.read(refresh_token).map_err(|_| TradeError::Denied)?;
     let Kind::Session(session) = claims.kind else { return Err(TradeError::Denied) };
     if claims.expires.is_some_and(|expires| expires < now) {
         return Err(TradeError::Denied);
@@ -35,5 +35,8 @@ pub async fn trade(service: &Service, app: &AppId, refresh_token: &str) -> Resul
     })?;
     let expires = now + service.policy.user_token_lifetime;
     let token = UserToken::of(&account, app, expires, &*service.rng).map_err(Trouble::from)?;
-    service.signing_key.sign(&token).map_err(|_| Trouble::Internal("a user token could not be signed").into())
+    service
+        .signing_keys
+        .sign(&token)
+        .map_err(|_| Trouble::Internal("a user token could not be signed").into())
 }

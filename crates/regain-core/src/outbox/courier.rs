@@ -335,7 +335,7 @@ impl Courier {
         match letter.purpose {
             Purpose::PasswordChanged => None,
             Purpose::Reset | Purpose::Confirm => {
-                let key = &self.service.token_key;
+                let (_, key) = self.service.token_keys.of(letter.token_key);
                 Some(key.derive(letter.purpose, letter.id, &claimed.account.id, &claimed.account.name_key))
             }
         }
@@ -376,7 +376,7 @@ impl Courier {
             letter: claimed.letter.id,
             claim: claimed.claim,
             token: ready.parcel.token.as_ref().map(Token::hash),
-            token_key: self.service.token_key.id(),
+            token_key: self.service.token_keys.of(claimed.letter.token_key).0,
             purpose,
             account: claimed.account.id.clone(),
             name_key: claimed.account.name_key.clone(),

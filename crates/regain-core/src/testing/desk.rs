@@ -19,7 +19,7 @@ use crate::session::AppId;
 use crate::signing::SigningKey;
 use crate::store::Store;
 use crate::testing::{CountingRng, FakeClock, ScriptedMailer, caller};
-use crate::token::TokenKey;
+use crate::token::{TokenKey, TokenKeys};
 
 /// A service, its courier, and hold of all fakes behind them.
 pub struct Desk {
@@ -52,6 +52,11 @@ impl Desk {
 
     /// Over `store`, under `policy`.
     pub fn under(store: Arc<dyn Store>, policy: Policy) -> Self {
+        Self::with_token_keys(store, policy, TokenKey::from_bytes([7; 32]).into())
+    }
+
+    /// Over `store`, under `policy`, with token keys of one's own.
+    pub fn with_token_keys(store: Arc<dyn Store>, policy: Policy, token_keys: TokenKeys) -> Self {
         let clock = Arc::new(FakeClock::default());
         let mailer = Arc::new(ScriptedMailer::default());
         let rng = Arc::new(CountingRng::default());
@@ -61,8 +66,8 @@ impl Desk {
             hashing: HashPool::start(HashCost::CHEAP, rng.clone()).expect("threads"),
             limiter: Limiter::new(policy.limits),
             policy,
-            signing_key: SigningKey::from_pkcs8(&SIGNING_KEY).expect("a key"),
-            token_key: TokenKey::from_bytes([7; 32]),
+            signing_keys: SigningKey::from_pkcs8(&SIGNING_KEY).expect("a key").into(),
+            token_keys,
             rng,
             wake: Arc::default(),
         });

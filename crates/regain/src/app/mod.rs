@@ -92,7 +92,7 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The keys cannot be read or made.
+    /// The keys cannot be read or made, or are not those of other processes over the database.
     #[error(transparent)]
     Keys(#[from] KeysError),
     /// The administrator's token cannot be made.
@@ -152,12 +152,13 @@ impl Regain {
         let is_new = !Database::is_shared(config) && !database_path(config).exists();
         let database = Arc::new(Database::open_to_serve(config, database).await?);
         let (store, clock) = (database.store(), database.clock());
+        let rng: Arc<dyn Rng> = Arc::new(OsRng);
+        // Before anything is changed: a process with other keys must leave everything as it is.
+        let keys = Keys::open(config, is_new, &*store, &*rng, clock.now()).await?;
         let freed = database.free_claims_of_the_dead().await?;
         if freed > 0 {
             tracing::info!(freed, "letters that a process had claimed when it ended are tried again");
         }
-        let rng: Arc<dyn Rng> = Arc::new(OsRng);
-        let keys = Keys::open(&config.data_path, is_new, &*rng)?;
         if config.write_admin_token_to_json {
             admin_token::ensure(&config.data_path, &keys.signing, &*store, &*rng, clock.now()).await?;
         }
@@ -171,8 +172,8 @@ impl Regain {
             rng,
             limiter: Limiter::new(policy.limits),
             policy,
-            signing_key: keys.signing,
-            token_key: keys.token,
+            signing_keys: keys.signing,
+            token_keys: keys.token,
             wake: Arc::default(),
         });
         let admin = match config.admin_address {

@@ -8,6 +8,7 @@
 pub(crate) mod address;
 mod base_url;
 mod environment;
+mod keys;
 mod load;
 mod mistake;
 mod network;
@@ -30,6 +31,7 @@ use regain_smtp::{Mailbox, Sender};
 
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use environment::Environment;
+pub use keys::{ConfiguredKey, KeysConfig};
 pub use load::{load, load_file, load_over};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use network::{Network, NetworkError};
@@ -85,6 +87,8 @@ pub struct Config {
     /// Whether `keys/admin.json` is made, with an administrator's token in it, and such tokens are accepted (the ROS
     /// setting of that name).
     pub write_admin_token_to_json: bool,
+    /// The keys that processes over one database share; what is left out is a file under the data path.
+    pub keys: KeysConfig,
     /// What a new password must be.
     pub password_policy: PasswordPolicy,
     /// Limits against abuse.
@@ -119,6 +123,7 @@ impl Default for Config {
             register_by_login: policy.register_by_login,
             authorization_header_name: None,
             write_admin_token_to_json: true,
+            keys: KeysConfig::default(),
             password_policy: policy.password,
             limits: policy.limits,
             max_connections: 1_024,

@@ -5,7 +5,8 @@ use std::fmt::Display;
 use regain_smtp::{DkimFields, Mailbox, Sender, Settings};
 
 use super::provider::{ActionConfig, DkimConfig, EmailHandlerConfig, TextAt};
-use super::{Config, span};
+use super::{Config, KeysConfig, span};
+use crate::keys::public_key_pem;
 use crate::mail::WebhookSettings;
 
 /// In place of a secret.
@@ -37,6 +38,8 @@ pub fn show(config: &Config) -> String {
     out.optional("authorizationHeaderName", config.authorization_header_name.as_ref());
     out.plain("writeAdminTokenToJson", config.write_admin_token_to_json);
 
+    keys(&mut out, &config.keys);
+
     out.header("[passwordPolicy]");
     out.plain("minLength", config.password_policy.min_length);
     out.plain("requireCurrent", config.password_policy.require_current);
@@ -60,6 +63,21 @@ pub fn show(config: &Config) -> String {
         handler(&mut out, email);
     }
     out.0
+}
+
+/// Nothing where all keys are files under the data path. A public key is no secret.
+fn keys(out: &mut Toml, keys: &KeysConfig) {
+    let KeysConfig { token_key, other_token_keys, signing_key, other_public_keys } = keys;
+    let is_default = token_key.is_none() && signing_key.is_none();
+    if is_default && other_token_keys.is_empty() && other_public_keys.is_empty() {
+        return;
+    }
+    out.header("[keys]");
+    out.optional("tokenKey", token_key.as_ref().map(|_| HIDDEN));
+    out.list("otherTokenKeys", other_token_keys.iter().map(|_| HIDDEN));
+    out.optional("signingKey", signing_key.as_ref().map(|_| HIDDEN));
+    let public = other_public_keys.iter().map(|other| public_key_pem(&other.key).to_string());
+    out.list("otherPublicKeys", public);
 }
 
 fn handler(out: &mut Toml, email: &EmailHandlerConfig) {

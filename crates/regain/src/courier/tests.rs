@@ -219,8 +219,8 @@ fn with(desk: Desk, clock: Arc<dyn Clock>, rng: Option<Arc<dyn Rng>>) -> Desk {
         hashing: regain_core::HashPool::start(regain_core::HashCost::CHEAP, fine.rng.clone()).unwrap(),
         policy: fine.policy.clone(),
         limiter: regain_core::limits::Limiter::new(fine.policy.limits),
-        signing_key: regain_core::SigningKey::from_pkcs8(&fine.signing_key.to_pkcs8().unwrap()).unwrap(),
-        token_key: fine.token_key.clone(),
+        signing_keys: regain_core::SigningKeys::new(fine.signing_keys.current().clone(), []),
+        token_keys: fine.token_keys.clone(),
         wake: Arc::default(),
     });
     Desk { service, ..desk }

@@ -104,8 +104,8 @@ impl TestSite {
     /// A token of the built-in administrator, in force from now on.
     pub(super) async fn admin_token(&self) -> String {
         let service = &self.desk.service;
-        let signed = service.signing_key.sign(&AdminToken::new(&*service.rng).unwrap()).unwrap();
-        let (_, id) = service.signing_key.read(&signed.token).unwrap();
+        let signed = service.signing_keys.sign(&AdminToken::new(&*service.rng).unwrap()).unwrap();
+        let (_, id) = service.signing_keys.read(&signed.token).unwrap();
         assert!(self.store.put_admin_token(&id, true, service.now()).await.unwrap());
         signed.token.to_string()
     }

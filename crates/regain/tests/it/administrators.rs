@@ -30,8 +30,8 @@ impl By<'_> {
 /// The holder of the administrator's token.
 async fn admin(app: &TestApp) -> By<'_> {
     let service = &app.service;
-    let signed = service.signing_key.sign(&AdminToken::new(&*service.rng).unwrap()).unwrap();
-    let (_, id) = service.signing_key.read(&signed.token).unwrap();
+    let signed = service.signing_keys.sign(&AdminToken::new(&*service.rng).unwrap()).unwrap();
+    let (_, id) = service.signing_keys.read(&signed.token).unwrap();
     assert!(service.store.put_admin_token(&id, true, service.now()).await.unwrap());
     By { app, token: signed.token.to_string() }
 }

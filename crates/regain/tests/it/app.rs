@@ -114,8 +114,8 @@ impl TestApp {
             hashing: HashPool::start(HashCost::CHEAP, Arc::new(OsRng)).unwrap(),
             limiter: Limiter::new(policy.limits),
             policy,
-            signing_key: SigningKey::from_pkcs8(&SIGNING_KEY).unwrap(),
-            token_key: TokenKey::random(&OsRng).unwrap(),
+            signing_keys: SigningKey::from_pkcs8(&SIGNING_KEY).unwrap().into(),
+            token_keys: TokenKey::random(&OsRng).unwrap().into(),
             wake: Arc::default(),
         });
         let composer = Composer::new(Letterhead {

@@ -6,10 +6,13 @@ use std::path::Path;
 
 use regain::Config;
 use regain::app::Database;
-use regain::keys::Keys;
+use regain::keys::{FoundKeys, name_of};
+use regain_core::keys::{KeyKind, KeyStanding};
+use regain_core::{KeyAgreement, KeyIntent, KeyOffer};
 use rustix::fs::{Access, access};
 
 use super::Finding;
+use crate::commands::keys::words;
 
 const DATA_PATH: &str = "data path";
 const DATABASE: &str = "database";
@@ -38,15 +41,18 @@ pub(super) async fn findings(config: &Config, offline: bool) -> Vec<Finding> {
             )];
         }
     }
-    if offline && Database::is_shared(config) {
+    let has_schema = if offline && Database::is_shared(config) {
         findings.push(Finding::note(
             DATABASE,
             format!("{} is not asked with --offline", Database::place_of(config)),
         ));
+        false
     } else {
-        findings.push(database(config).await);
-    }
-    findings.push(keys(path));
+        let (finding, has_schema) = database(config).await;
+        findings.push(finding);
+        has_schema
+    };
+    findings.extend(keys(config, has_schema).await);
     findings
 }
 
@@ -67,25 +73,59 @@ fn would_be_made(path: &Path) -> Finding {
     }
 }
 
-fn keys(data_path: &Path) -> Finding {
-    match Keys::look(data_path) {
-        Ok(missing) if missing.is_empty() => Finding::ok(KEYS, data_path.join("keys").display().to_string()),
-        Ok(missing) => {
-            let missing: Vec<String> = missing.iter().map(|path| path.display().to_string()).collect();
-            Finding::ok(KEYS, format!("{} will be made at the next start", missing.join(", ")))
-        }
-        Err(error) => Finding::problem(KEYS, error.to_string()),
+/// Whether the keys can be read, and whether a start with them would agree with the database.
+async fn keys(config: &Config, has_schema: bool) -> Vec<Finding> {
+    let found = match FoundKeys::look(config) {
+        Ok(found) => found,
+        Err(error) => return vec![Finding::problem(KEYS, error.to_string())],
+    };
+    let offer = found.offer();
+    // What is wrong with the database itself is told above.
+    let agreement = if has_schema { asked(config, &offer).await.map(Some) } else { Ok(None) };
+    let agreement = match agreement {
+        Ok(agreement) => agreement,
+        Err(error) => return vec![Finding::problem(KEYS, format!("{error:#}"))],
+    };
+    if let Some(Err(error)) = agreement.map(|agreement| found.judged(&agreement)) {
+        return vec![Finding::problem(KEYS, error.to_string())];
     }
+    let tell = |kind: KeyKind| {
+        let (name, source) = (name_of(kind), found.source(kind));
+        let Some(own) = offer.of(kind).current else {
+            return Finding::ok(KEYS, format!("{source} will be made at the next start"));
+        };
+        let standing = agreement.map(|agreement| agreement.of(kind));
+        let end = standing.map(|standing| format!(": {}", words(standing))).unwrap_or_default();
+        let text = format!("{name} {own} ({source}){end}");
+        if let Some(KeyStanding::Behind { .. }) = standing {
+            Finding::note(KEYS, text)
+        } else {
+            Finding::ok(KEYS, text)
+        }
+    };
+    KeyKind::ALL.map(tell).into()
 }
 
-async fn database(config: &Config) -> Finding {
+async fn asked(config: &Config, offer: &KeyOffer) -> anyhow::Result<KeyAgreement> {
+    let database = Database::open_to_read(config).await?;
+    let now = database.clock().now();
+    let agreement = database.store().agree_on_keys(offer.clone(), KeyIntent::Ask, now).await;
+    database.close().await;
+    Ok(agreement?)
+}
+
+/// How the database is found, and whether it has the schema of this version.
+async fn database(config: &Config) -> (Finding, bool) {
     let place = Database::place_of(config);
-    match Database::pending_migrations(config).await {
+    let pending = Database::pending_migrations(config).await;
+    let has_schema = matches!(pending, Ok(Some(0)));
+    let finding = match pending {
         Ok(None) => Finding::ok(DATABASE, format!("{place} will be made at the first start")),
         Ok(Some(0)) => Finding::ok(DATABASE, format!("{place}, with the schema of this version")),
         Ok(Some(_)) => {
             Finding::ok(DATABASE, format!("{place} gets the schema of this version at the next start"))
         }
         Err(error) => Finding::problem(DATABASE, format!("{:#}", anyhow::Error::new(error))),
-    }
+    };
+    (finding, has_schema)
 }

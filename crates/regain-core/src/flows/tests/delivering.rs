@@ -405,3 +405,67 @@ async fn a_probe_without_an_answer_rests_the_relay_again() {
         assert!((4..=8).contains(&relay.tried()), "{kind:?}: {} probes in a minute", relay.tried());
     }
 }
+
+/// A process over the same database with these token keys, at the same time of day.
+fn beside(desk: &Desk, current: u8, others: &[u8]) -> Desk {
+    let key = |byte: u8| crate::TokenKey::from_bytes([byte; 32]);
+    let keys = crate::TokenKeys::new(key(current), others.iter().map(|byte| key(*byte)));
+    let other = Desk::with_token_keys(desk.service.store.clone(), desk.service.policy.clone(), keys);
+    other.advance(desk.service.now().since(other.service.now()));
+    other
+}
+
+#[tokio::test]
+async fn a_letter_that_waits_while_the_token_key_is_turned_goes_out_with_the_same_token() {
+    let desk = desk();
+    desk.register(ANN, OLD).await.unwrap();
+    let later =
+        || DeliveryError::Later { reason: "rcpt: 450".to_owned(), reply: None, kind: LaterKind::Other };
+    desk.mailer.fail_next(later());
+    desk.deliver().await;
+    desk.advance(MINUTE * 2);
+    // Armed with key 7: taken by a process that is ahead, which puts it off again, then by one that is behind.
+    let ahead = beside(&desk, 8, &[7]);
+    ahead.mailer.fail_next(later());
+    ahead.deliver().await;
+    let behind = beside(&desk, 7, &[8]);
+    behind.advance(MINUTE * 20);
+    behind.deliver().await;
+    let tokens: Vec<String> = [&desk, &ahead, &behind]
+        .iter()
+        .flat_map(|desk| desk.mailer.attempted())
+        .map(|parcel| parcel.token.unwrap().expose().to_string())
+        .collect();
+    assert_eq!(tokens.len(), 3, "one attempt each");
+    assert!(tokens.iter().all(|token| *token == tokens[0]), "each attempt mails the same link");
+    assert!(matches!(desk.confirm(&tokens[0]).await, Ok(confirm_email::Confirmed::Now)));
+
+    // A letter that is armed first gets the token of the key in force, whoever makes it.
+    ahead.ask_reset(ANN).await.unwrap();
+    ahead.deliver().await;
+    let with_it = beside(&desk, 8, &[]);
+    assert!(with_it.reset(&ahead.last_token(Purpose::Reset), "a new password").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_letter_whose_token_key_nobody_knows_is_replaced_by_one_that_works() {
+    let desk = desk();
+    desk.register(ANN, OLD).await.unwrap();
+    desk.mailer.fail_next(DeliveryError::Later {
+        reason: "rcpt: 450".to_owned(),
+        reply: None,
+        kind: LaterKind::Other,
+    });
+    desk.deliver().await;
+    desk.advance(MINUTE * 2);
+    let other = beside(&desk, 8, &[]);
+    other.deliver().await;
+    assert_ne!(
+        other.last_token(Purpose::Confirm),
+        desk.mailer.attempted()[0].token.as_ref().unwrap().expose().as_str()
+    );
+    // A link that was mailed before is good, whoever has which key: the store knows its hash.
+    let mailed = desk.mailer.attempted()[0].token.as_ref().unwrap().expose().to_string();
+    assert!(matches!(other.confirm(&mailed).await, Ok(confirm_email::Confirmed::Now)));
+    assert!(other.confirm(&other.last_token(Purpose::Confirm)).await.is_ok());
+}

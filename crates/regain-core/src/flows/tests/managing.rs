@@ -16,7 +16,7 @@ const BOB: &str = "bob@example.org";
 
 /// Puts a new administrator's token in force. Answers it.
 async fn admin_token(desk: &Desk) -> String {
-    let key = &desk.service.signing_key;
+    let key = &desk.service.signing_keys;
     let signed = key.sign(&AdminToken::new(&OsRng).unwrap()).unwrap();
     let (_, id) = key.read(&signed.token).unwrap();
     assert!(desk.service.store.put_admin_token(&id, true, desk.service.now()).await.unwrap());
@@ -152,12 +152,12 @@ async fn a_session_that_holds_is_traded_for_an_hours_proof() {
     let mine = desk.register(ANN, OLD).await.unwrap();
     let trade = async |token: &str| user_token::trade(&desk.service, &AppId::default(), token).await;
     let user = trade(&mine).await.unwrap();
-    let (claims, _) = desk.service.signing_key.read(&user.token).unwrap();
+    let (claims, _) = desk.service.signing_keys.read(&user.token).unwrap();
     assert_eq!((claims.kind, claims.account.clone()), (Kind::User, id_of(&desk).await));
     assert_eq!(claims.expires.unwrap().as_secs(), (desk.service.now() + HOUR).as_secs());
     assert!(!desk.holds(&user.token).await, "it is for others to check, and opens nothing here");
     revoke(&desk.service, &by(&desk, &mine).await, &user.token).await.unwrap();
-    let (_, id) = desk.service.signing_key.read(&user.token).unwrap();
+    let (_, id) = desk.service.signing_keys.read(&user.token).unwrap();
     let remembered = store.session(&claims.account, &id).await.unwrap().unwrap().1;
     assert!(!remembered, "and nothing is kept of its end");
     store.edit_account(&claims.account, |a| a.is_admin = true);

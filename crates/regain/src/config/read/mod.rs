@@ -6,6 +6,7 @@
 mod database;
 mod dkim;
 mod header;
+pub(super) mod keys;
 pub(super) mod limits;
 mod provider;
 mod ros;
@@ -66,12 +67,16 @@ pub(super) fn read<'a>(context: &'a Context<'a>, tree: Option<&'a Node>, setting
     database::read(&mut top, &mut config);
     #[cfg(not(feature = "postgres"))]
     refuse(&mut top, "database", "is not known to this build, which has no PostgreSQL; leave it out");
+    let keys = top.find_nested("keys").and_then(Found::section);
     let policy = top.nested("passwordPolicy").section();
     let limits = top.nested("limits").section();
     let providers = top.find_nested("authProviders");
     // The nested tables are read last, so that they know which keys belong at the top.
     top.finish_with(ros::TOP);
 
+    if let Some(section) = keys {
+        keys::read(section, &mut config.keys);
+    }
     if let Some(section) = policy {
         password_policy(section, &mut config);
     }

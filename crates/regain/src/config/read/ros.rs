@@ -7,7 +7,7 @@ const OWN_HASHES: &str = "is not a setting of Regain, which hashes with Argon2id
 const TLS: &str = "is not a setting of Regain, which speaks plain HTTP; let a proxy in front speak HTTPS, write the \
                    https: address into publicUrl, and leave this out";
 const KEYS: &str = "is not a setting of Regain, whose key is keys/auth.key under dataPath, where the one of ROS can be \
-                    put; leave it out";
+                    put, or keys.signingKey; leave it out";
 const LOGS: &str =
     "is not a setting: set the environment variable REGAIN_LOG to error, warn, info, debug or trace";
 const SYNC: &str =

@@ -86,6 +86,11 @@ impl<'a> Found<'a> {
         self.text_or_file(Style::Plain, "a key in PEM, for example \"dkim.pem\"")
     }
 
+    /// A key: text, or `{ file = "path" }`; with the file, where there is one.
+    pub(in super::super) fn key(self) -> Option<(TextAt, Option<PathBuf>)> {
+        self.text_or_file(Style::Plain, "a key, for example \"token.key\"")
+    }
+
     fn text_or_file(self, style: Style, example: &str) -> Option<(TextAt, Option<PathBuf>)> {
         if !self.is_table() {
             let text = self.text_in(style)?.into_owned();

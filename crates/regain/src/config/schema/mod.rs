@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use self::values::{boolean, integer, object, switch, text, texts, time};
 use super::Config;
+use super::read::keys::MOST_OTHERS;
 use super::read::limits::{BUDGETS, CONNECTIONS, RATES, WAITING};
 use super::read::{CONFIRMATIONS, PASSWORD_LENGTHS, RESETS, SESSIONS};
 
@@ -100,6 +101,9 @@ fn top(config: &Config) -> Value {
             "Whether keys/admin.json is made, with an administrator's token in it, and such tokens are accepted.",
             config.write_admin_token_to_json
         ),
+        "keys": object(
+            "Keys for several processes over one database. What is left out is a file under dataPath.", keys()
+        ),
         "passwordPolicy": object("What a new password must be.", json!({
             "minLength": integer(
                 "The fewest characters of a new password.", PASSWORD_LENGTHS, config.password_policy.min_length
@@ -111,6 +115,28 @@ fn top(config: &Config) -> Value {
         })),
         "limits": object("Limits against abuse. false switches one off, true sets its default.", limits(config)),
         "authProviders": mail::providers(),
+    })
+}
+
+fn keys() -> Value {
+    let list = |description: &str| {
+        json!({
+            "description": description,
+            "type": "array",
+            "maxItems": MOST_OTHERS,
+            "items": { "$ref": "#/$defs/text" },
+        })
+    };
+    json!({
+        "tokenKey": {
+            "description": "What derives the tokens of links: 32 bytes in hex or base64.", "$ref": "#/$defs/text"
+        },
+        "otherTokenKeys": list("Other token keys: earlier ones, or one that is to come."),
+        "signingKey": { "description": "What signs sessions: an RSA key in PKCS#8 PEM.", "$ref": "#/$defs/text" },
+        "otherPublicKeys": list(
+            "The public halves (PEM) of other signing keys, whose sessions are taken as well: earlier ones, or one that is \
+             to come."
+        ),
     })
 }
 

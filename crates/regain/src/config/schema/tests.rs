@@ -121,7 +121,8 @@ fn the_schema_has_the_keys_that_the_reader_asks_for() {
     // One key or several: beside several, nobody asks for the file of one.
     for dkim in ["{ privateKey.file = 'x' }", "{ keys = [{ privateKey.file = 'x' }] }"] {
         let text = format!(
-            "[[authProviders]]\n[authProviders.emailHandlerConfig]\nresetActionConfig = {texts}\n\
+            "keys = {{ tokenKey.file = 'x', signingKey.file = 'x', otherTokenKeys = [{{ file = 'x' }}], \
+             otherPublicKeys = [{{ file = 'x' }}] }}\n[[authProviders]]\n[authProviders.emailHandlerConfig]\nresetActionConfig = {texts}\n\
              confirmActionConfig = {texts}\nchangedActionConfig = {texts}\ndkim = {dkim}\nwebhook = {{}}\n"
         );
         let environment = Environment::default();
@@ -237,6 +238,12 @@ fn what_is_wrong_is_wrong_to_the_schema() {
         json!({ "authorizationHeaderName": "x y" }),
         json!({ "database": "regain.db" }),
         json!({ "https": true }),
+        json!({ "keys": "x" }),
+        json!({ "keys": { "token": "x" } }),
+        json!({ "keys": { "tokenKey": 5 } }),
+        json!({ "keys": { "signingKey": { "path": "x" } } }),
+        json!({ "keys": { "otherTokenKeys": { "file": "x" } } }),
+        json!({ "keys": { "otherPublicKeys": [5] } }),
         json!({ "passwordPolicy": 8 }),
         json!({ "passwordPolicy": { "minLenght": 8 } }),
         json!({ "limits": false }),

@@ -5,6 +5,7 @@ mod database;
 mod dkim;
 mod documents;
 mod files;
+mod keys;
 mod mistakes;
 mod overrides;
 mod ros;
