@@ -42,7 +42,7 @@ pub fn path(data_path: &Path) -> PathBuf {
     data_path.join("keys/admin.json")
 }
 
-/// Makes a token where there is none, and sees to it that the store knows the one that is there. A file that cannot be
+/// Makes a token where there is none (of processes that share a database, the first does), and sees to it that the store knows the one that is there. A file that cannot be
 /// used is told in the log and left alone: it stops nobody but the administrator.
 ///
 /// # Errors
@@ -51,11 +51,12 @@ pub async fn ensure(
     data_path: &Path,
     signing_keys: &SigningKeys,
     store: &dyn Store,
+    is_shared: bool,
     rng: &dyn Rng,
     now: Timestamp,
 ) -> Result<(), AdminTokenError> {
     let there = match keys::read(&path(data_path)) {
-        Ok(None) => return reissue(data_path, signing_keys, store, rng, now).await,
+        Ok(None) => return issue(data_path, signing_keys, store, !is_shared, rng, now).await,
         Ok(Some(text)) => identity(&text, signing_keys),
         Err(error) => {
             tracing::warn!(%error, "the administrator's token cannot be read");
@@ -92,10 +93,27 @@ pub async fn reissue(
     rng: &dyn Rng,
     now: Timestamp,
 ) -> Result<(), AdminTokenError> {
+    issue(data_path, signing_keys, store, true, rng, now).await
+}
+
+/// Makes a token: with `replace` in place of the one before, else only where none is in force.
+async fn issue(
+    data_path: &Path,
+    signing_keys: &SigningKeys,
+    store: &dyn Store,
+    replace: bool,
+    rng: &dyn Rng,
+    now: Timestamp,
+) -> Result<(), AdminTokenError> {
     let signed = signing_keys.sign(&AdminToken::new(rng)?)?;
     let (_, id) = signing_keys.read(&signed.token).map_err(|_| SigningKeyError::NotMade)?;
     // The store first: were the process to end in between, the next start would find no file and make another.
-    store.put_admin_token(&id, true, now).await?;
+    if !store.put_admin_token(&id, replace, now).await? {
+        tracing::info!(
+            "another process has made the administrator's token; `regain keys admin-token` makes one here"
+        );
+        return Ok(());
+    }
     let written = Zeroizing::new(format!("{{\"ADMIN_TOKEN\":\"{}\"}}\n", *signed.token));
     Ok(keys::write_new(&path(data_path), &written)?)
 }
@@ -131,7 +149,7 @@ mod tests {
     async fn a_token_is_made_once_for_its_owner_alone() {
         let data = tempfile::tempdir().unwrap();
         let (keys, store) = (keys_in(data.path()).await, MemoryStore::default());
-        let ensure = || ensure(data.path(), &keys.signing, &store, &OsRng, NOW);
+        let ensure = || ensure(data.path(), &keys.signing, &store, false, &OsRng, NOW);
         ensure().await.unwrap();
         let file = path(data.path());
         let first = fs::read_to_string(&file).unwrap();
@@ -145,15 +163,15 @@ mod tests {
     async fn another_token_ends_the_one_before_and_so_does_removing_the_file() {
         let data = tempfile::tempdir().unwrap();
         let (keys, store) = (keys_in(data.path()).await, MemoryStore::default());
-        ensure(data.path(), &keys.signing, &store, &OsRng, NOW).await.unwrap();
+        ensure(data.path(), &keys.signing, &store, false, &OsRng, NOW).await.unwrap();
         let (file, old) = (path(data.path()), data.path().join("old.json"));
         fs::rename(&file, &old).unwrap();
-        ensure(data.path(), &keys.signing, &store, &OsRng, NOW).await.unwrap();
+        ensure(data.path(), &keys.signing, &store, false, &OsRng, NOW).await.unwrap();
         assert_eq!(standing(&keys, &store, &old).await, AdminStanding::Unknown);
         assert_eq!(standing(&keys, &store, &file).await, AdminStanding::InForce);
         // A copy of an older file does not come back into force by being put in place.
         fs::rename(&old, &file).unwrap();
-        ensure(data.path(), &keys.signing, &store, &OsRng, NOW).await.unwrap();
+        ensure(data.path(), &keys.signing, &store, false, &OsRng, NOW).await.unwrap();
         assert_eq!(standing(&keys, &store, &file).await, AdminStanding::Unknown);
     }
 
@@ -161,9 +179,9 @@ mod tests {
     async fn a_token_that_ros_made_is_taken_over_with_its_key() {
         let data = tempfile::tempdir().unwrap();
         let keys = keys_in(data.path()).await;
-        ensure(data.path(), &keys.signing, &MemoryStore::default(), &OsRng, NOW).await.unwrap();
+        ensure(data.path(), &keys.signing, &MemoryStore::default(), false, &OsRng, NOW).await.unwrap();
         let fresh = MemoryStore::default();
-        ensure(data.path(), &keys.signing, &fresh, &OsRng, NOW).await.unwrap();
+        ensure(data.path(), &keys.signing, &fresh, false, &OsRng, NOW).await.unwrap();
         assert_eq!(standing(&keys, &fresh, &path(data.path())).await, AdminStanding::InForce);
     }
 
@@ -173,11 +191,22 @@ mod tests {
         let (keys, store) = (keys_in(data.path()).await, MemoryStore::default());
         for text in [&b"nonsense"[..], b"{\"ADMIN_TOKEN\":\"a:b\"}", b"\xff"] {
             fs::write(path(data.path()), text).unwrap();
-            ensure(data.path(), &keys.signing, &store, &OsRng, NOW).await.unwrap();
+            ensure(data.path(), &keys.signing, &store, false, &OsRng, NOW).await.unwrap();
             assert_eq!(fs::read(path(data.path())).unwrap(), text);
         }
         fs::remove_file(path(data.path())).unwrap();
         fs::create_dir(path(data.path())).unwrap();
-        ensure(data.path(), &keys.signing, &store, &OsRng, NOW).await.unwrap();
+        ensure(data.path(), &keys.signing, &store, false, &OsRng, NOW).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn of_processes_that_share_a_database_the_first_makes_one() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (keys, store) = (keys_in(one.path()).await, MemoryStore::default());
+        for data in [&one, &other, &one] {
+            ensure(data.path(), &keys.signing, &store, true, &OsRng, NOW).await.unwrap();
+        }
+        assert_eq!(standing(&keys, &store, &path(one.path())).await, AdminStanding::InForce);
+        assert!(!path(other.path()).exists());
     }
 }

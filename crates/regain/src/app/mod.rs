@@ -149,7 +149,9 @@ impl Regain {
                 letterhead::templates(config).map_err(StartError::Templates)?
             }
         };
-        let is_new = !Database::is_shared(config) && !database_path(config).exists();
+        let is_shared = Database::is_shared(config);
+        // PostgreSQL itself tells whether there were keys before.
+        let is_new = is_shared || !database_path(config).exists();
         let database = Arc::new(Database::open_to_serve(config, database).await?);
         let (store, clock) = (database.store(), database.clock());
         let rng: Arc<dyn Rng> = Arc::new(OsRng);
@@ -160,7 +162,8 @@ impl Regain {
             tracing::info!(freed, "letters that a process had claimed when it ended are tried again");
         }
         if config.write_admin_token_to_json {
-            admin_token::ensure(&config.data_path, &keys.signing, &*store, &*rng, clock.now()).await?;
+            admin_token::ensure(&config.data_path, &keys.signing, &*store, is_shared, &*rng, clock.now())
+                .await?;
         }
         let outlet = Outlet::of(config, delivery, templates)?;
         let policy =
