@@ -149,3 +149,41 @@ async fn whoever_shows_a_given_certificate_must_hold_its_key() {
         outcome_with(&relay, certificate(&relay), newest_tls).await.expect("accepted");
     }
 }
+
+/// A certificate for `localhost` that the holder of another one's key has signed with it.
+fn signed_by(signer: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+    let (certificate, key) = parts(signer);
+    write("signer.pem", certificate);
+    write("signer.key", key);
+    write("extensions", "basicConstraints = CA:FALSE\nsubjectAltName = DNS:localhost, IP:127.0.0.1\n");
+    let request = ["req", "-new", "-keyout", "key.pem", "-out", "request", "-subj", "/CN=forged"];
+    openssl(folder.path(), &[&request[..], &KEY].concat());
+    let sign = ["x509", "-req", "-in", "request", "-CA", "signer.pem", "-CAkey", "signer.key"];
+    let out = ["-CAcreateserial", "-extfile", "extensions", "-out", "cert.pem", "-days", "2"];
+    openssl(folder.path(), &[&sign[..], &out].concat());
+    pair(folder.path())
+}
+
+#[tokio::test]
+async fn a_given_certificate_that_is_no_authority_vouches_for_itself_alone() {
+    for by_itself in [true, false] {
+        let relay = signed(ALWAYS, "CA:FALSE", by_itself);
+        let forged = signed_by(&relay);
+        assert!(refusal(outcome(&forged, certificate(&relay)).await).contains("UnknownIssuer"));
+        let chain = certificate(&forged).to_owned() + certificate(&relay) + parts(&forged).1;
+        refusal(outcome(&chain, certificate(&relay)).await);
+        outcome(&relay, certificate(&relay)).await.expect("accepted");
+    }
+    let authority = signed(ALWAYS, "CA:TRUE", true);
+    outcome(&signed_by(&authority), certificate(&authority)).await.expect("accepted");
+}
+
+#[tokio::test]
+async fn an_authority_vouches_within_its_dates() {
+    for dates in [PAST, FUTURE] {
+        let authority = signed(dates, "CA:TRUE", true);
+        refusal(outcome(&signed_by(&authority), certificate(&authority)).await);
+    }
+}
