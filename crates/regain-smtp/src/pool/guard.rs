@@ -32,6 +32,9 @@ const SLOW_FLOW: Duration = Duration::from_secs(2);
 
 const DRAG: Duration = Duration::from_secs(10);
 
+/// More than [`DRAG`] by this.
+const TICK: Duration = Duration::from_millis(1);
+
 const TROUBLE: Duration = Duration::from_secs(600);
 
 /// So many domains in trouble are remembered, those that dragged last.
@@ -45,8 +48,10 @@ pub(super) struct Guard {
     connections: usize,
     busy: usize,
     domains: HashMap<Domain, AtWork>,
-    /// Messages whose MAIL has left, oldest first.
-    begun: BTreeMap<u64, (Instant, Domain)>,
+    /// Messages whose MAIL has left, oldest first, but for those that drag.
+    begun: BTreeMap<u64, (Instant, Option<Domain>)>,
+    /// Messages at work that were seen to drag.
+    dragging: usize,
     /// When a message dragged there last.
     troubled: HashMap<Domain, Instant>,
     last_id: u64,
@@ -95,6 +100,7 @@ impl Guard {
             busy: 0,
             domains: HashMap::new(),
             begun: BTreeMap::new(),
+            dragging: 0,
             troubled: HashMap::new(),
             last_id: 0,
         }
@@ -112,8 +118,16 @@ impl Guard {
             && oldest.get().0 + DRAG < now
         {
             let (_, domain) = oldest.remove();
-            self.drags(domain, now);
+            self.dragging += 1;
+            if let Some(domain) = domain {
+                self.drags(domain, now);
+            }
         }
+    }
+
+    /// Whether all connections that are in use have messages that drag, but for so many of them.
+    pub(super) fn all_drag_but(&self, others: usize) -> bool {
+        self.dragging > 0 && self.dragging + others >= self.busy
     }
 
     /// Who may take a free connection.
@@ -153,22 +167,18 @@ impl Guard {
 
     /// Notes that MAIL leaves now, perhaps once more.
     pub(super) fn begin(&mut self, work: &mut Work, now: Instant) {
-        let Some(domain) = &work.domain else { return };
-        if let Some(before) = work.begun {
-            self.begun.remove(&before);
-        }
+        self.begun_at(work);
         self.last_id += 1;
-        self.begun.insert(self.last_id, (now, domain.clone()));
+        self.begun.insert(self.last_id, (now, work.domain.clone()));
         work.begun = Some(self.last_id);
     }
 
-    pub(super) fn end(&mut self, work: Work, end: End, now: Instant) {
+    pub(super) fn end(&mut self, mut work: Work, end: End, now: Instant) {
         if !work.is_ahead {
             self.busy -= 1;
         }
+        let took = self.begun_at(&mut work).map(|at| at.map_or(DRAG * 2, |at| now - at));
         let Some(domain) = work.domain else { return };
-        // What is not there any more was seen to drag.
-        let took = work.begun.map(|begun| self.begun.remove(&begun).map_or(DRAG * 2, |(at, _)| now - at));
         if let Some(at_work) = self.domains.get_mut(&domain) {
             at_work.messages -= 1;
             if end == End::Answered {
@@ -186,16 +196,31 @@ impl Guard {
         }
     }
 
-    /// When fewer domains are in trouble than now, if nothing happens; `None`: none is.
-    pub(super) fn relief(&self) -> Option<Instant> {
-        self.troubled.values().min().map(|&dragged| dragged + TROUBLE)
+    /// When fewer domains are in trouble than now, or more messages drag, if nothing happens.
+    pub(super) fn next_change(&self) -> Option<Instant> {
+        let relief = self.troubled.values().min().map(|&dragged| dragged + TROUBLE);
+        let dragging = self.begun.first_key_value().map(|(_, (at, _))| *at + DRAG + TICK);
+        relief.into_iter().chain(dragging).min()
     }
 
     /// Connections and messages at work, for tests: nothing may be left when all is done.
     #[cfg(test)]
     #[cfg(feature = "testing")]
     pub(super) fn at_work(&self) -> (usize, usize) {
-        (self.busy, self.domains.values().map(|at_work| at_work.messages).sum::<usize>() + self.begun.len())
+        (
+            self.busy,
+            self.domains.values().map(|at_work| at_work.messages).sum::<usize>()
+                + self.begun.len()
+                + self.dragging,
+        )
+    }
+
+    /// When the MAIL of this message left, if it did, which then is forgotten; `None` within where it drags.
+    fn begun_at(&mut self, work: &mut Work) -> Option<Option<Instant>> {
+        let begun = self.begun.remove(&work.begun.take()?);
+        // What is not there any more was seen to drag.
+        self.dragging -= usize::from(begun.is_none());
+        Some(begun.map(|(at, _)| at))
     }
 
     fn is_on(&self) -> bool {

@@ -25,8 +25,8 @@ pub(super) struct Lists {
     /// Workers that have answered and will look at `waiting` next, after a RSET perhaps.
     pub(super) finishing: usize,
     pub(super) guard: Guard,
-    /// Whether somebody looks again when a domain is out of trouble.
-    pub(super) relief_awaited: bool,
+    /// When somebody looks again whatever happens.
+    pub(super) look_at: Option<Instant>,
     pub(super) ahead: Ahead,
     pub(super) closed: bool,
     pub(super) last_id: u64,
@@ -46,7 +46,7 @@ impl Lists {
             room: Room::new(connections),
             finishing: 0,
             guard: Guard::new(connections),
-            relief_awaited: false,
+            look_at: None,
             ahead: Ahead::default(),
             closed: false,
             last_id: 0,
@@ -122,6 +122,12 @@ impl Lists {
     pub(super) fn tick(&mut self, now: Instant) {
         self.guard.set_connections(self.room.limit(now));
         self.guard.tick(now);
+    }
+
+    /// So many connections may there be. A relay with less room than the URL allows may have more of it by now, which is
+    /// asked for where nothing else can help.
+    pub(super) fn limit(&self, now: Instant) -> usize {
+        if self.guard.all_drag_but(0) { self.room.one_more(now) } else { self.room.limit(now) }
     }
 
     pub(super) fn is_full(&mut self) -> bool {

@@ -193,15 +193,18 @@ impl Shared {
     /// Finds workers for all jobs that may go. To be called after each change that may let one go.
     fn dispatch(self: &Arc<Self>, lists: &mut Lists) {
         self.use_idle(lists);
+        if !lists.waiting.is_empty() {
+            lists.tick(Instant::now());
+        }
         // A worker that is about to be free costs less than another connection with its handshake and login.
-        while lists.live < lists.room.limit(Instant::now()) && lists.waiting.len() > lists.finishing {
+        while lists.live < lists.limit(Instant::now()) && lists.waiting.len() > lists.finishing {
             let Some((job, work)) = lists.take(Instant::now()) else { break };
             lists.live += 1;
             // Spawned under the lock, so that `close` cannot come between and miss the task.
             self.tasks.spawn(worker::run(Arc::clone(self), work, job));
         }
-        if !lists.waiting.is_empty() && !lists.relief_awaited {
-            self.await_relief(lists);
+        if !lists.waiting.is_empty() {
+            self.look_again(lists);
         }
     }
 
@@ -222,10 +225,13 @@ impl Shared {
         }
     }
 
-    /// Looks again when a domain is out of trouble: nothing else may happen then.
-    fn await_relief(self: &Arc<Self>, lists: &mut Lists) {
-        let Some(at) = lists.guard.relief() else { return };
-        lists.relief_awaited = true;
+    /// Looks again when a domain is out of trouble, or a message drags: nothing else may happen then.
+    fn look_again(self: &Arc<Self>, lists: &mut Lists) {
+        let Some(at) = lists.guard.next_change() else { return };
+        if lists.look_at.is_some_and(|before| before <= at) {
+            return;
+        }
+        lists.look_at = Some(at);
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {
             tokio::select! {
@@ -233,8 +239,11 @@ impl Shared {
                 () = shared.closing.cancelled() => {}
             }
             let mut lists = shared.lists();
-            lists.relief_awaited = false;
-            shared.dispatch(&mut lists);
+            // Another one may look sooner; then this one comes too late.
+            if lists.look_at == Some(at) {
+                lists.look_at = None;
+                shared.dispatch(&mut lists);
+            }
         });
     }
 }

@@ -2,7 +2,8 @@
 //! with 421, or closes it, before it can be used. That is no fault of the message for which it was opened.
 //!
 //! What was learned is forgotten after [`MEMORY`], and as soon as a connection opens after the relay had turned the only
-//! one away: it was out of order then, and had not run out of room.
+//! one away: it was out of order then, and had not run out of room. While all that there are hang, it is asked for one
+//! more, and where it has room for that, what was learned is wrong.
 
 use std::time::Duration;
 
@@ -29,6 +30,11 @@ impl Room {
         learned.map_or(self.connections, |(limit, _)| limit.min(self.connections))
     }
 
+    /// As [`Room::limit`], while all connections that there are hang.
+    pub(super) fn one_more(&self, now: Instant) -> usize {
+        (self.limit(now) + 1).min(self.connections)
+    }
+
     /// Notes that a connection was turned away while `others` were open, or opening. `false`: that was no lack of room.
     pub(super) fn has_turned_away(&mut self, others: usize, now: Instant) -> bool {
         if others == 0 {
@@ -45,8 +51,10 @@ impl Room {
         true
     }
 
-    pub(super) fn has_let_in(&mut self) {
-        if std::mem::take(&mut self.was_out_of_order) {
+    /// Notes that a connection can be used, of so many that are open, or opening.
+    pub(super) fn has_let_in(&mut self, connections: usize) {
+        let had_room_for_more = self.learned.is_some_and(|(limit, _)| limit < connections);
+        if std::mem::take(&mut self.was_out_of_order) || had_room_for_more {
             self.learned = None;
         }
     }
@@ -67,11 +75,14 @@ mod tests {
     fn what_was_learned_is_forgotten_in_time_or_when_the_relay_was_out_of_order() {
         let (mut room, now) = (Room::new(5), Instant::now());
         assert!(room.has_turned_away(3, now) && room.has_turned_away(2, now));
-        room.has_let_in();
+        room.has_let_in(2);
         assert_eq!((room.limit(now), room.limit(now + MEMORY)), (2, 5));
         assert!(!room.has_turned_away(0, now));
-        assert_eq!(room.limit(now), 2);
-        room.has_let_in();
+        assert_eq!((room.limit(now), room.one_more(now)), (2, 3));
+        room.has_let_in(1);
+        assert_eq!((room.limit(now), room.one_more(now)), (5, 5));
+        assert!(room.has_turned_away(2, now));
+        room.has_let_in(3);
         assert_eq!(room.limit(now), 5);
         assert!(room.has_turned_away(9, now));
         assert_eq!(room.limit(now), 5);

@@ -304,7 +304,7 @@ impl Slot {
 
     fn has_connected(&self) {
         let mut lists = self.shared.lists();
-        lists.room.has_let_in();
+        lists.room.has_let_in(self.shared.relay.connections());
         self.shared.dispatch(&mut lists);
     }
 
@@ -328,9 +328,13 @@ impl Slot {
     }
 
     /// Puts a message back whose connection the relay turned away, so that those that it let in serve it. It comes back if
-    /// there are none, which makes it a failure of the message.
+    /// there are none, or they all hang, which makes it a failure of the message.
     fn make_room(&mut self, message: Box<Message>) -> Option<Box<Message>> {
         let mut lists = self.shared.lists();
+        lists.tick(Instant::now());
+        if lists.idle.is_empty() && lists.guard.all_drag_but(1) {
+            return Some(message);
+        }
         if !lists.room.has_turned_away(self.shared.relay.connections(), Instant::now()) || lists.closed {
             return Some(message);
         }
@@ -375,7 +379,7 @@ impl Slot {
                     lists.guard.end(work, End::Otherwise, Instant::now());
                 }
                 // The relay has no room for a connection of this worker, and has some for those of others.
-                let is_one_too_many = session.is_none() && lists.live > lists.room.limit(Instant::now());
+                let is_one_too_many = session.is_none() && lists.live > lists.limit(Instant::now());
                 if let Some((job, work)) = if is_one_too_many { None } else { lists.take(Instant::now()) } {
                     self.work = Some(work);
                     if gives_up {

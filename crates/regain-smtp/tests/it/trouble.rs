@@ -155,3 +155,50 @@ async fn a_pool_of_two_connections_uses_both_for_whoever_comes() {
     let _both = begin(&pool, "slow.example", 2).await;
     server.wait_for_phase(Phase::FinalDot, 3 + 2).await;
 }
+
+/// A pool that has learned that its relay has room for one connection, and whose one message hangs since a while.
+async fn hanging_in_the_only_room(server: &ScriptedServer) -> (Pool, Vec<Sending>) {
+    server.room_for(1, Phase::Greeting, Behaviour::reply_and_close("421 4.7.0 too many connections"));
+    let pool = pool_at(server, &server.url(), patient());
+    assert!(send_together(&pool, 5).await.iter().all(Result::is_ok));
+    server.on_next(1, Phase::FinalDot, Behaviour::Silence);
+    let begun = server.times(Phase::FinalDot).len();
+    let hanging = begin(&pool, "slow.example", 1).await;
+    server.wait_for_phase(Phase::FinalDot, begun + 1).await;
+    (pool, hanging)
+}
+
+#[tokio::test]
+async fn where_all_connections_that_there_is_room_for_hang_the_relay_is_asked_for_one_more() {
+    let server = ScriptedServer::start().await;
+    let (pool, _hanging) = hanging_in_the_only_room(&server).await;
+    let before = server.connections().len();
+    // Too soon: it may just be slow.
+    let waiting = begin(&pool, "sound.example", 1).await;
+    tokio::task::yield_now().await;
+    assert_eq!(server.connections().len(), before);
+    server.behave();
+    pass(Duration::from_secs(11)).await;
+    for one in waiting {
+        let outcome = tokio::time::timeout(Duration::from_secs(15), one).await;
+        outcome.expect("nothing holds it up").expect("no panic").expect("accepted");
+    }
+    // The room that was learned is not what there is.
+    server.on_next(2, Phase::FinalDot, Behaviour::Silence);
+    let _more = begin(&pool, "slow.example", 2).await;
+    is_accepted_at_once(&pool, "sound.example").await;
+}
+
+#[tokio::test]
+async fn where_the_only_connection_that_there_is_room_for_hangs_the_next_message_hears_of_it() {
+    let server = ScriptedServer::start().await;
+    let (pool, _hanging) = hanging_in_the_only_room(&server).await;
+    pass(Duration::from_secs(11)).await;
+    let before = server.connections().len();
+    for tried in 1..4 {
+        let outcome = tokio::time::timeout(Duration::from_secs(15), send_to(pool.clone(), "sound.example"));
+        let error = outcome.await.expect("nothing holds it up").expect_err("no room");
+        assert!(matches!(error.cause(), Cause::Refused(reply) if reply.code() == 421), "{error}");
+        assert_eq!(server.connections().len(), before + tried, "one is asked for at a time");
+    }
+}
