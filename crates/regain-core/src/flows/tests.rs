@@ -1,6 +1,7 @@
 //! Stories: the flows and the courier together, on fakes.
 
 mod delivering;
+mod failover;
 mod managing;
 
 use std::sync::Arc;

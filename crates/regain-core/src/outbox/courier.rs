@@ -34,6 +34,9 @@ pub const LEASE: Duration = Duration::from_secs(30);
 const PROBES: usize = 32;
 /// Letters claimed in one step, at most.
 const MOST: usize = 512;
+/// A letter that was armed longer ago than this is armed again before another relay gets it: its account may have changed
+/// since, or another courier may have taken it over.
+const FRESH: Duration = Duration::from_secs(5);
 /// How often a claim is renewed while a delivery goes on.
 pub const RENEW_EVERY: Duration = Duration::from_secs(10);
 
@@ -73,6 +76,7 @@ pub struct Ready {
     pub claimed: ClaimedLetter,
     parcel: Parcel,
     route: Route,
+    armed: Timestamp,
 }
 
 /// A claimed letter with its place at a relay.
@@ -144,7 +148,7 @@ impl Courier {
         for letter in letters {
             match self.ready(letter, now) {
                 Ok(letter) => {
-                    arms.push(self.arm(&letter, now)?);
+                    arms.push(self.arm(&letter.claimed, &letter.parcel, now)?);
                     ready.push(letter);
                 }
                 Err(settlement) => prepared.settlements.push(settlement),
@@ -169,10 +173,10 @@ impl Courier {
     /// # Errors
     /// When there is no randomness; [`Courier::failed_internally`] is what to write down then.
     pub async fn attempt(&self, ready: Ready) -> Result<Settlement, Trouble> {
-        let Ready { claimed, parcel, route } = ready;
+        let Ready { claimed, parcel, route, armed } = ready;
         let letter = &claimed.letter;
         let outcome = match route.if_open(self.service.now()) {
-            Some(route) => self.deliver(parcel, letter, route).await?,
+            Some(route) => self.deliver(parcel, &claimed, route, armed).await?,
             // Since it was prepared its relay has failed at another letter.
             None => Outcome::Released { error: None },
         };
@@ -293,7 +297,14 @@ impl Courier {
     }
 
     /// Hands a mail to one relay after the other until one takes it, or it is clear that the fault is not theirs.
-    async fn deliver(&self, parcel: Parcel, letter: &Letter, mut route: Route) -> Result<Outcome, Trouble> {
+    async fn deliver(
+        &self,
+        parcel: Parcel,
+        claimed: &ClaimedLetter,
+        mut route: Route,
+        mut armed: Timestamp,
+    ) -> Result<Outcome, Trouble> {
+        let letter = &claimed.letter;
         let domain = parcel.to.domain().to_owned();
         // What a relay said that did not take it, while the next one is tried.
         let mut put_off = None;
@@ -314,8 +325,35 @@ impl Courier {
                 put_off = Some(outcome.clone());
             }
             match may_go_on.then(|| route.onward(self.service.now())).flatten() {
-                Some(next) => route = next,
-                None => return Ok(self.counted(put_off.unwrap_or(outcome))),
+                // The relay before it may have taken minutes.
+                Some(next) if self.is_still_owed(claimed, &parcel, &mut armed).await? => route = next,
+                _ => return Ok(self.counted(put_off.unwrap_or(outcome))),
+            }
+        }
+    }
+
+    /// Whether a letter that was armed then may be attempted once more; armed anew where that is long ago.
+    async fn is_still_owed(
+        &self,
+        claimed: &ClaimedLetter,
+        parcel: &Parcel,
+        armed: &mut Timestamp,
+    ) -> Result<bool, Trouble> {
+        let now = self.service.now();
+        if claimed.letter.deadline < now {
+            return Ok(false);
+        }
+        if now.since(*armed) <= FRESH {
+            return Ok(true);
+        }
+        match self.service.store.arm(vec![self.arm(claimed, parcel, now)?], now).await {
+            Ok(outcomes) => {
+                *armed = now;
+                Ok(outcomes == [Armed::Armed])
+            }
+            Err(error) => {
+                tracing::warn!(letter.id = %claimed.letter.id, %error, "a letter could not be armed for the next relay; it waits");
+                Ok(false)
             }
         }
     }
@@ -366,16 +404,15 @@ impl Courier {
             agent: letter.agent.clone(),
             posted: letter.posted,
         };
-        Ok(Ready { claimed, parcel, route })
+        Ok(Ready { claimed, parcel, route, armed: now })
     }
 
-    fn arm(&self, ready: &Ready, now: Timestamp) -> Result<Arm, NoRandomness> {
-        let claimed = &ready.claimed;
+    fn arm(&self, claimed: &ClaimedLetter, parcel: &Parcel, now: Timestamp) -> Result<Arm, NoRandomness> {
         let purpose = claimed.letter.purpose;
         Ok(Arm {
             letter: claimed.letter.id,
             claim: claimed.claim,
-            token: ready.parcel.token.as_ref().map(Token::hash),
+            token: parcel.token.as_ref().map(Token::hash),
             token_key: self.service.token_keys.of(claimed.letter.token_key).0,
             purpose,
             account: claimed.account.id.clone(),
