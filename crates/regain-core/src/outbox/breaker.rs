@@ -132,8 +132,8 @@ impl Breaker {
         self.rest(reason, first, longest, now, rng)
     }
 
-    /// It refused the recipient of `letter`, of `domain`, by policy. After five letters or three domains in a row with no acceptance between, it rests, for
-    /// 15 s at most.
+    /// It refused the recipient of `letter`, of `domain`, by policy, which is an answer. After five letters or three domains
+    /// in a row with no acceptance between, it rests, for 15 s at most.
     ///
     /// # Errors
     /// When there is no randomness.
@@ -145,6 +145,7 @@ impl Breaker {
         now: Timestamp,
         rng: &dyn Rng,
     ) -> Result<(), NoRandomness> {
+        self.lost_letters.clear();
         if !self.refused_domains.iter().any(|d| d == domain) && self.refused_domains.len() < DOMAINS {
             self.refused_domains.push(domain.to_owned());
         }
@@ -312,7 +313,12 @@ mod tests {
             breaker.lost(letter(number), "rcpt: closed", T0, &OsRng).unwrap();
         }
         assert_eq!(breaker.admission(T0), Admission::Open, "it answered between");
-        breaker.lost(letter(5), "rcpt: closed", T0, &OsRng).unwrap();
+        breaker.refused_by_policy(ANY, "a.org", "rcpt: 550 5.7.1", T0, &OsRng).unwrap();
+        for number in [5, 6] {
+            breaker.lost(letter(number), "rcpt: closed", T0, &OsRng).unwrap();
+        }
+        assert_eq!(breaker.admission(T0), Admission::Open, "it has refused somebody between");
+        breaker.lost(letter(7), "rcpt: closed", T0, &OsRng).unwrap();
         assert!(matches!(breaker.admission(T0), Admission::Rest(_)));
     }
 }

@@ -489,10 +489,12 @@ impl Courier {
                 }
                 Outcome::Later { due: now + backoff::delay(attempts, kind, rng)?, error: reason, reply }
             }
+            // Nothing was asked of the relay, which a probe was to show: the next letter is one.
+            DeliveryError::Never { reason, reply: None } => {
+                return Ok(Outcome::Dead { error: reason, reply: None });
+            }
             DeliveryError::Never { reason, reply } => {
-                if reply.is_some() {
-                    route.answered();
-                }
+                route.answered();
                 Outcome::Dead { error: reason, reply }
             }
         };

@@ -469,3 +469,19 @@ async fn a_letter_whose_token_key_nobody_knows_is_replaced_by_one_that_works() {
     assert!(matches!(other.confirm(&mailed).await, Ok(confirm_email::Confirmed::Now)));
     assert!(other.confirm(&other.last_token(Purpose::Confirm)).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_probe_that_cannot_be_composed_says_nothing_of_the_relay() {
+    let desk = desk();
+    desk.mailer.fail_next(DeliveryError::Relay { reason: "connect: refused".to_owned(), permanent: false });
+    for i in 0..3 {
+        desk.register(&format!("a{i}@example.org"), OLD).await.unwrap();
+    }
+    assert_eq!(desk.courier.step(1).await.unwrap(), 1);
+    desk.mailer.fail_next(DeliveryError::Never { reason: "compose: no".to_owned(), reply: None });
+    desk.advance(SECOND);
+    assert_eq!(desk.courier.step(1).await.unwrap(), 1);
+    assert_eq!(desk.courier.relay_fault().as_deref(), Some("connect: refused"));
+    assert_eq!(desk.courier.step(1).await.unwrap(), 1, "the next letter is a probe at once");
+    assert!(desk.courier.relay_fault().is_none());
+}
