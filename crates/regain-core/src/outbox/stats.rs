@@ -59,9 +59,9 @@ pub struct OutboxGauges {
     pub due: u64,
     /// Of these, those that wait for another attempt.
     pub put_off: u64,
-    /// Since when the first of them could go: since it was posted, where nothing but relays has held it up, also while it
-    /// is tried again; else since it is due, which may be to come. Of letters that relays have held up the 100 oldest
-    /// open ones are looked at.
+    /// Since when the first of them could go, also while a relay has it or after it gave it back: since it was posted, where
+    /// nothing but relays has held it up; else since it is due, which may be to come. Of letters that relays have held up
+    /// the 100 oldest open ones are looked at.
     pub first_due: Option<Timestamp>,
     /// Letters being delivered.
     pub claimed: u64,

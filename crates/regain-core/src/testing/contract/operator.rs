@@ -213,6 +213,13 @@ pub async fn a_letter_that_only_relays_hold_up_is_late_since_it_was_posted(store
     assert!(f.settle(&claimed, later(due)).await);
     assert_eq!(late_since().await, Some(due), "its recipient's server puts it off");
     f.clock.advance(MINUTE * 2);
+    for _ in 0..3 {
+        let claimed = f.claim_one().await;
+        assert_eq!(late_since().await, Some(due), "since it was due, while it is tried again");
+        f.clock.advance(MINUTE);
+        assert!(f.settle(&claimed, given_back()).await);
+        assert_eq!(late_since().await, Some(due), "a relay's fault does not make it young");
+    }
     let claimed = f.claim_by(ClaimOrder { budget: Some(MailBudget { per_hour: 1 }), ..f.order() }).await;
     assert!(f.settle(&claimed.letters[0], sent()).await);
 

@@ -258,7 +258,10 @@ impl State {
                 let mut due = row.letter.due;
                 if error.is_some() {
                     row.letter.last_error = error;
-                    due = due.max(now);
+                    // One that was put off before is late since that time.
+                    if row.letter.attempts == 0 {
+                        due = due.max(now);
+                    }
                 }
                 row.wait(due);
             }
@@ -302,9 +305,10 @@ impl State {
         let is_held_up_by_relays = |l: &&Letter| {
             let is_on_its_way = l.state == LetterState::Claimed && l.last_error.is_none();
             let by_budget = l.last_error.as_deref() == Some(budget::REASON);
-            l.attempts == 0 && l.crashes == 0 && l.due <= now && !by_budget && !is_on_its_way
+            l.crashes == 0 && l.due <= now && !by_budget && !is_on_its_way
         };
-        let held_up = self.open().filter(is_held_up_by_relays).map(|l| l.posted).min();
+        let since = |l: &Letter| if l.attempts == 0 { l.posted } else { l.due };
+        let held_up = self.open().filter(is_held_up_by_relays).map(since).min();
         let of = |purpose| self.open().filter(|l| waits(l) && l.purpose == purpose).count() as u64;
         OutboxGauges {
             waiting: Purpose::ALL.map(of),

@@ -169,6 +169,8 @@ pub(crate) async fn settle(
     Ok(were_ours)
 }
 
+/// One that a relay's fault gives back goes behind those that wait, unless it was put off before: then it is late since that
+/// time, and keeps its place.
 const SETTLE: &str = "
     UPDATE letters l
     SET state = CASE s.what WHEN 'sent' THEN 'sent' WHEN 'dead' THEN 'dead' ELSE 'waiting' END,
@@ -177,7 +179,7 @@ const SETTLE: &str = "
         crashes = CASE WHEN s.what IN ('later', 'released') THEN 0 ELSE l.crashes END,
         due = CASE
             WHEN s.what = 'later' THEN s.due
-            WHEN s.what = 'released' AND s.error IS NOT NULL THEN greatest(l.due, $7::bigint)
+            WHEN s.what = 'released' AND s.error IS NOT NULL AND l.attempts = 0 THEN greatest(l.due, $7::bigint)
             ELSE l.due
         END,
         last_error = CASE WHEN s.what = 'released' THEN coalesce(s.error, l.last_error) ELSE s.error END,

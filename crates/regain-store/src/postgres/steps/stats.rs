@@ -99,10 +99,10 @@ pub(super) const GAUGES: &str = "
                     THEN open.resets + open.confirms + open.others - claimed.total - (SELECT counted FROM due)
                 ELSE (SELECT count(*) FROM letters WHERE state = 'waiting' AND due > $1) END,
            (SELECT min(due) FROM letters WHERE state = 'waiting'),
-           (SELECT min(posted) FROM (
+           (SELECT min(CASE WHEN attempts = 0 THEN posted ELSE due END) FROM (
                 SELECT posted, state, due, attempts, crashes, last_error FROM letters
                 WHERE ended IS NULL ORDER BY posted LIMIT $4) oldest
-            WHERE attempts = 0 AND crashes = 0 AND due <= $1 AND last_error IS DISTINCT FROM $3
+            WHERE crashes = 0 AND due <= $1 AND last_error IS DISTINCT FROM $3
               AND (state = 'waiting' OR last_error IS NOT NULL)),
            claimed.total,
            (SELECT count(*) FROM letters WHERE state = 'sent' AND ended IS NOT NULL AND ended > $2)

@@ -121,10 +121,11 @@ fn settle_one(c: &Connection, settlement: &Settlement, now: Timestamp) -> rusqli
                  WHERE id = ?1 AND state = 'claimed' AND claim = ?2",
             )?
             .execute((id, claim, now.as_millis(), error, reply))?,
+        // One that was put off before is late since that time, and keeps its place; others go behind those that wait.
         Outcome::Released { error } => c
             .prepare_cached(
                 "UPDATE letters SET state = 'waiting', crashes = 0, last_error = coalesce(?3, last_error),
-                        due = iif(?3 IS NULL, due, max(due, ?4)), claim = NULL, lease = NULL
+                        due = iif(?3 IS NULL OR attempts > 0, due, max(due, ?4)), claim = NULL, lease = NULL
                  WHERE id = ?1 AND state = 'claimed' AND claim = ?2",
             )?
             .execute((id, claim, error, now.as_millis()))?,

@@ -61,12 +61,12 @@ pub(crate) fn outbox_gauges(c: &Connection, now: Timestamp) -> rusqlite::Result<
 const FIRST_AND_CLAIMED: &str = "SELECT
     (SELECT min(due) FROM letters INDEXED BY letters_waiting WHERE state = 'waiting'),
     (SELECT count(*) FROM letters INDEXED BY letters_claimed WHERE state = 'claimed')";
-/// A relay's fault makes a letter due anew. Its time is told by no other attempt, no crash and no budget. One that is being
-/// tried again still waits.
-const HELD_UP_BY_RELAYS: &str = "SELECT min(posted) FROM (
+/// A relay's fault makes a letter due anew that has made no attempt of its own. Its time is told by no other attempt, no
+/// crash and no budget. One that is being tried again still waits.
+const HELD_UP_BY_RELAYS: &str = "SELECT min(iif(attempts = 0, posted, due)) FROM (
          SELECT posted, state, due, attempts, crashes, last_error FROM letters INDEXED BY letters_oldest
          WHERE ended IS NULL ORDER BY posted LIMIT ?3)
-     WHERE attempts = 0 AND crashes = 0 AND due <= ?1 AND last_error IS NOT ?2
+     WHERE crashes = 0 AND due <= ?1 AND last_error IS NOT ?2
            AND (state = 'waiting' OR last_error IS NOT NULL)";
 /// Sums rather than a GROUP BY, which would sort all that it groups.
 const WAITING: &str =
