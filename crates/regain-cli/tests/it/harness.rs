@@ -126,6 +126,18 @@ impl Running {
         wait_for(&self.stderr, part)
     }
 
+    /// What is logged from now on, up to the line that has this in it.
+    pub(crate) fn logs_until(&self, part: &str) -> Vec<String> {
+        let mut before = Vec::new();
+        loop {
+            let line = wait_for(&self.stderr, "");
+            if line.contains(part) {
+                return before;
+            }
+            before.push(line);
+        }
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }

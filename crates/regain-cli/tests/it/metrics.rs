@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 
 use regain_smtp::Phase;
 use regain_smtp::testing::{Behaviour, Features, ScriptedServer};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::{Place, Running, configuration, until};
@@ -142,4 +143,22 @@ async fn a_relay_that_works_again_is_logged_and_the_health_is_well() {
     assert!(line.contains("relay=1") || line.contains("\"relay\":1"), "{line}");
     until("the health", || served.get("/health").1.contains("\"ok\"").then_some(()));
     assert_eq!(relay.messages().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_letter_that_the_budget_holds_back_is_told_and_nobody_is_named() {
+    let relay = ScriptedServer::start().await;
+    let served = Served::with(&[relay.url()], "[limits]\nmailPerHour = 1\n");
+    served.server.register("ann@mail.test");
+    served.until_metric("regain_letters_sent_total 1");
+    for (held_back, name) in [(1, "bob@mail.test"), (2, "cat@mail.test"), (3, "dan@mail.test")] {
+        served.server.register(name);
+        served.until_metric(&format!("regain_letters_over_budget_total {held_back}"));
+    }
+    served.server.signal(Signal::TERM);
+    let log = served.server.logs_until("stopped");
+    let told: Vec<&String> = log.iter().filter(|line| line.contains("mail_budget_spent")).collect();
+    assert_eq!(told.len(), 1, "{log:?}");
+    assert!(told[0].contains("WARN") && told[0].contains("limits.mailPerHour"), "{told:?}");
+    assert!(!told[0].contains('@') && !told[0].contains("mail.test"), "{told:?}");
 }

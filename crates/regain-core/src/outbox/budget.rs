@@ -3,6 +3,7 @@
 //! It is kept by the store in the claim, from what was sent within the last hour and what is claimed, so it holds across
 //! processes and restarts and needs no books of its own. A letter without an account costs nothing.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -33,6 +34,22 @@ impl MailBudget {
     }
 }
 
+/// When the operator was last told that the budget is spent: no more often than once in [`MailBudget::WINDOW`].
+#[derive(Debug, Default)]
+pub(crate) struct Notice(Mutex<Option<Timestamp>>);
+
+impl Notice {
+    /// Whether to tell it now, which then has happened.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = told.is_none_or(|told| now.since(told) >= MailBudget::WINDOW);
+        if is_due {
+            *told = Some(now);
+        }
+        is_due
+    }
+}
+
 /// What is written to a letter that waits for the budget.
 pub const REASON: &str = "the mail budget of this hour is spent";
 
@@ -51,6 +68,13 @@ pub fn after_claims(now: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_operator_is_told_once_an_hour() {
+        let (notice, start) = (Notice::default(), Timestamp::from_millis(0));
+        let told = (0..=150).filter(|minute| notice.is_due(start + Duration::from_secs(minute * 60)));
+        assert_eq!(told.collect::<Vec<_>>(), [0, 60, 120]);
+    }
 
     #[test]
     fn a_quarter_is_for_resets_and_a_small_budget_still_lets_others_go() {

@@ -20,7 +20,7 @@ use crate::mailer::{DeliveryError, LaterKind, Parcel, Receipt};
 use crate::name::Address;
 use crate::outbox::backoff;
 use crate::outbox::breaker::Breaker;
-use crate::outbox::budget::MailBudget;
+use crate::outbox::budget::{MailBudget, Notice};
 use crate::outbox::relays::{FaultKind, Places, Relay, RelayStatus, Relays, Route};
 use crate::outbox::tally::{Counts, Tally};
 use crate::rng::NoRandomness;
@@ -45,6 +45,7 @@ pub struct Courier {
     service: Arc<Service>,
     relays: Relays,
     tally: Tally,
+    budget_notice: Notice,
     /// Which end of the queue a single letter is taken from next.
     takes_newest: AtomicBool,
 }
@@ -100,7 +101,8 @@ impl Courier {
     /// A courier for the outbox of `service` that hands over to the first of `relays` that works.
     pub fn new(service: Arc<Service>, relays: Vec<Relay>) -> Self {
         let takes_newest = AtomicBool::new(false);
-        Self { service, relays: Relays::new(relays), tally: Tally::default(), takes_newest }
+        let (relays, tally, budget_notice) = (Relays::new(relays), Tally::default(), Notice::default());
+        Self { service, relays, tally, budget_notice, takes_newest }
     }
 
     /// Claims as many letters as the relays take now, up to `most`. Where letters wait, half of them are those that were
@@ -124,6 +126,16 @@ impl Courier {
         let order = ClaimOrder { claim, limit, newest, lease: now + LEASE, budget };
         let batch = self.service.store.claim(order, now).await?;
         self.tally.claimed(&batch);
+        if let Some(MailBudget { per_hour }) = budget
+            && batch.is_budget_spent
+            && self.budget_notice.is_due(now)
+        {
+            tracing::warn!(
+                event = "mail_budget_spent",
+                per_hour,
+                "the mail budget of this hour (limits.mailPerHour) is spent; letters wait for their place in it"
+            );
+        }
         if batch.letters.is_empty() {
             return Ok(Claimed::Nothing);
         }

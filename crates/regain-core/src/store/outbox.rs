@@ -48,6 +48,8 @@ pub struct Batch {
     pub closed: Closed,
     /// Letters that were put off since the mail budget is spent.
     pub put_off: u64,
+    /// Whether one of these was put off for what has been sent, and not only for what others are claimed for.
+    pub is_budget_spent: bool,
     /// Letters among `letters` whose lease had run out under another claim: their mail may have gone out already.
     pub reclaimed: u64,
 }

@@ -152,6 +152,7 @@ impl State {
                         row.letter.last_error = Some(budget::REASON.to_owned());
                         row.wait(again);
                         batch.put_off += 1;
+                        batch.is_budget_spent |= spent.is_spent;
                         continue;
                     }
                     if !is_new {
@@ -432,6 +433,8 @@ struct Spent {
     mails: u64,
     /// When mails of the last hour were sent.
     sent: Vec<Timestamp>,
+    /// Whether a letter was put off for mails sent.
+    is_spent: bool,
     /// Letters that wait for a place in the budget: resets, and others.
     ahead: [usize; 2],
 }
@@ -452,7 +455,12 @@ impl Spent {
         };
         let (resets, others): (Vec<_>, Vec<_>) =
             letters.iter().filter(is_ahead).partition(|r| r.letter.purpose == Purpose::Reset);
-        Self { mails: (sent.len() + claimed) as u64, sent, ahead: [resets.len(), others.len()] }
+        Self {
+            mails: (sent.len() + claimed) as u64,
+            sent,
+            is_spent: false,
+            ahead: [resets.len(), others.len()],
+        }
     }
 
     /// Charges a letter; or says when it may be tried again, where there is a budget and it is spent.
@@ -465,6 +473,7 @@ impl Spent {
         if (self.sent.len() as u64) < limit {
             return Some(budget::after_claims(now));
         }
+        self.is_spent = true;
         // Resets do not wait behind the others, which have fewer places.
         let is_reset = purpose == Purpose::Reset;
         let ahead = if is_reset { self.ahead[0] } else { self.ahead[0] + self.ahead[1] };

@@ -136,6 +136,7 @@ impl Claiming<'_> {
             && let Some(again) = spent.put_off(self.t, letter.purpose, self.now).await?
         {
             self.batch.put_off += 1;
+            self.batch.is_budget_spent |= spent.is_spent();
             self.passed += 1;
             return Ok(Change {
                 due: Some(again),

@@ -41,6 +41,11 @@ impl Spent {
         Ok(Self { budget, sent, mails: sent + claimed, ahead: None })
     }
 
+    /// Whether a letter was put off for mails sent, and not only for what others are claimed for.
+    pub(super) fn is_spent(&self) -> bool {
+        self.ahead.is_some()
+    }
+
     /// Charges a letter; or says when it may be tried again, where the budget is spent.
     pub(super) async fn put_off(
         &mut self,

@@ -106,6 +106,7 @@ impl Claiming<'_> {
             && let Some(again) = spent.put_off(self.c, letter.purpose, self.now)?
         {
             self.batch.put_off += 1;
+            self.batch.is_budget_spent |= spent.is_spent;
             self.passed += 1;
             return self
                 .c
@@ -170,6 +171,8 @@ struct Spent {
     sent: u64,
     /// The same, and letters claimed now.
     mails: u64,
+    /// Whether a letter was put off for mails sent.
+    is_spent: bool,
     /// Letters that wait for a place in the budget, resets and others; read when it is needed.
     ahead: Option<[u64; 2]>,
 }
@@ -183,7 +186,13 @@ impl Spent {
             )?
             .query_row((window(now), budget.per_hour), |row| Ok((row.get(0)?, row.get(1)?)))?;
         let count = |number| u64::try_from(number).unwrap_or(0);
-        Ok(Self { budget, sent: count(sent), mails: count(sent) + count(claimed), ahead: None })
+        Ok(Self {
+            budget,
+            sent: count(sent),
+            mails: count(sent) + count(claimed),
+            is_spent: false,
+            ahead: None,
+        })
     }
 
     /// Charges a letter; or says when it may be tried again, where the budget is spent.
@@ -201,6 +210,7 @@ impl Spent {
         if self.sent < limit {
             return Ok(Some(budget::after_claims(now)));
         }
+        self.is_spent = true;
         let [resets, others] = match self.ahead {
             Some(ahead) => ahead,
             None => waiting_ahead(c, now)?,
