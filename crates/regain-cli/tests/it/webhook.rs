@@ -118,3 +118,18 @@ fn a_test_mail_that_is_refused_tells_what_the_server_would_do() {
         assert!(ran.stdout.contains(&format!("Regain    would {consequence}")), "{ran:?}");
     }
 }
+
+#[test]
+fn the_log_calls_a_webhook_a_webhook() {
+    for (status, told) in [
+        ("503 Service Unavailable", "the webhook is at fault"),
+        ("401 Unauthorized", "the webhook refuses what the configuration says"),
+    ] {
+        let (port, _received) = receiver(status, "no");
+        let place = place(&format!("http://127.0.0.1:{port}/hook"));
+        let server = place.start(&["serve"], &[]);
+        server.register(TO);
+        let line = server.logs(if status.starts_with('5') { "relay_fault" } else { "relay_paused" });
+        assert!(line.contains(told) && !line.contains("the relay"), "{line}");
+    }
+}

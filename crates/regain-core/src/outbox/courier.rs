@@ -475,7 +475,7 @@ impl Courier {
                     let due = now + backoff::delay(attempts, LaterKind::Other, rng)?;
                     Outcome::Later { due, error: reason, reply: None }
                 } else {
-                    warn_of_fault(route.relay(), &reason, permanent);
+                    warn_of_fault(route, &reason, permanent);
                     let kind = if permanent { FaultKind::Permanent } else { FaultKind::Passing };
                     let failed = |breaker: &mut Breaker| breaker.failed(&reason, permanent, now, rng);
                     route.breaker(Some(kind), failed).transpose()?;
@@ -557,21 +557,21 @@ async fn hand_over(route: &Route, parcel: Parcel) -> Result<Receipt, DeliveryErr
 }
 
 /// Loudly, where only an operator can help.
-fn warn_of_fault(relay: usize, reason: &str, permanent: bool) {
-    let relay = relay + 1;
+fn warn_of_fault(route: &Route, reason: &str, permanent: bool) {
+    let (relay, called) = (route.relay() + 1, route.called());
     if permanent {
         tracing::error!(
             event = "relay_paused",
             relay,
             reason,
-            "the relay refuses what the configuration says; letters wait, and none is lost: `regain check` goes as far as the login, `regain mail test ADDRESS` sends a mail"
+            "the {called} refuses what the configuration says; letters wait, and none is lost: `regain check` goes as far as it can without a mail, `regain mail test ADDRESS` sends one"
         );
     } else {
         tracing::warn!(
             event = "relay_fault",
             relay,
             reason,
-            "the relay is at fault; no letter is charged for it"
+            "the {called} is at fault; no letter is charged for it"
         );
     }
 }

@@ -189,6 +189,11 @@ impl Route {
         self.index
     }
 
+    /// What it is in the log.
+    pub(crate) fn called(&self) -> &'static str {
+        self.relays.shared.relays.get(self.index).map_or("relay", |relay| relay.called)
+    }
+
     /// Whether the letter shows if the relay works again.
     pub(crate) fn is_probe(&self) -> bool {
         self.is_probe
