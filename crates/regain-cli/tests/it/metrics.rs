@@ -14,7 +14,7 @@ use crate::harness::{Place, Running, configuration, until};
 struct Served {
     server: Running,
     admin: u16,
-    _place: Place,
+    place: Place,
 }
 
 impl Served {
@@ -27,7 +27,7 @@ impl Served {
         let mail = configuration("X").replace("\"X\"", &list);
         place.write("regain.toml", &format!("adminAddress = \"127.0.0.1:{admin}\"\n{mail}{more}"));
         let server = place.start(&["serve"], &[]);
-        Self { server, admin, _place: place }
+        Self { server, admin, place }
     }
 
     fn get(&self, path: &str) -> (u16, String) {
@@ -130,6 +130,9 @@ async fn a_relay_that_is_down_is_told_also_where_another_takes_its_place() {
     served.until_degraded("relay 1 takes no mail; the other one delivers");
     served.until_metric("regain_relay_state{relay=\"1\",state=\"resting\"} 1");
     served.until_metric("regain_relay_accepted_total{relay=\"2\"} 1");
+    let letters: Value = serde_json::from_str(&served.place.run(&["outbox", "list", "--json"]).ok()).unwrap();
+    let shown = served.place.run(&["outbox", "show", letters[0]["id"].as_str().unwrap()]).ok();
+    assert!(shown.contains("(relay 2)"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -327,12 +327,12 @@ impl Courier {
                     let now = self.service.now();
                     route.accepted(now);
                     self.tally.sent(now.since(letter.posted));
-                    return Ok(Outcome::Sent { reply: receipt.reply });
+                    return Ok(route.named(Outcome::Sent { reply: receipt.reply }));
                 }
                 Err(error) => error,
             };
             let may_go_on = may_another_take_it(&error);
-            let outcome = self.judge(error, letter, &domain, &route)?;
+            let outcome = route.named(self.judge(error, letter, &domain, &route)?);
             if !matches!(outcome, Outcome::Released { .. }) {
                 put_off = Some(outcome.clone());
             }

@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::mailer::Mailer;
 use crate::outbox::breaker::{Admission, Breaker};
 use crate::rng::{NoRandomness, Rng};
+use crate::store::Outcome;
 use pace::Pace;
 
 /// After an outage a relay gets so many letters at once, and one more with each that it accepts (RFC 5321, 4.5.4.1: not
@@ -192,6 +193,29 @@ impl Route {
     /// What it is in the log.
     pub(crate) fn called(&self) -> &'static str {
         self.relays.shared.relays.get(self.index).map_or("relay", |relay| relay.called)
+    }
+
+    /// The same outcome, which says in its words which relay it comes of, where there are several.
+    pub(crate) fn named(&self, outcome: Outcome) -> Outcome {
+        if self.relays.shared.relays.len() < 2 {
+            return outcome;
+        }
+        let relay = self.index + 1;
+        // Operators and the search for codes read a reply from its beginning.
+        match outcome {
+            Outcome::Sent { reply } => Outcome::Sent { reply: format!("{reply} (relay {relay})") },
+            Outcome::Later { due, error, reply } => {
+                Outcome::Later { due, error: format!("relay {relay}: {error}"), reply }
+            }
+            Outcome::Released { error } => {
+                Outcome::Released { error: error.map(|error| format!("relay {relay}: {error}")) }
+            }
+            Outcome::Dead { error, reply: Some(reply) } => {
+                Outcome::Dead { error: format!("relay {relay}: {error}"), reply: Some(reply) }
+            }
+            // No relay had a part in it.
+            Outcome::Dead { error, reply: None } => Outcome::Dead { error, reply: None },
+        }
     }
 
     /// Whether the letter shows if the relay works again.

@@ -84,3 +84,41 @@ async fn a_letter_that_another_courier_has_taken_over_goes_to_no_other_relay() {
     .await;
     assert_eq!((given, states), (0, vec![LetterState::Sent]));
 }
+
+/// What the letter says of its relays, after its first step with these.
+async fn words_after(relays: Vec<Arc<ScriptedMailer>>) -> (Option<String>, Option<String>) {
+    let desk = desk();
+    let relays = relays.into_iter().map(|mailer| Relay::new(mailer, 5)).collect();
+    let courier = Courier::new(desk.service.clone(), relays);
+    desk.register(ANN, OLD).await.unwrap();
+    assert_eq!(courier.step(5).await.unwrap(), 1);
+    let filter = LetterFilter { limit: 1, ..LetterFilter::default() };
+    let letter = desk.service.store.letters(filter).await.unwrap().remove(0);
+    (letter.relay_reply, letter.last_error)
+}
+
+#[tokio::test]
+async fn a_letter_says_which_of_several_relays_took_or_refused_it() {
+    let working = Arc::<ScriptedMailer>::default;
+    let failing = |error: DeliveryError| {
+        let mailer = working();
+        mailer.fail_next(error);
+        mailer
+    };
+    let down = || failing(DeliveryError::Relay { reason: "connect: refused".to_owned(), permanent: false });
+    let refused = || {
+        let reply = Some("550 5.1.1 no".to_owned());
+        failing(DeliveryError::Never { reason: "rcpt: refused".to_owned(), reply })
+    };
+    for (relays, reply, error) in [
+        (vec![working()], Some("250 2.0.0 taken"), None),
+        (vec![working(), working()], Some("250 2.0.0 taken (relay 1)"), None),
+        (vec![down(), working()], Some("250 2.0.0 taken (relay 2)"), None),
+        (vec![down()], None, Some("connect: refused")),
+        (vec![down(), down()], None, Some("relay 2: connect: refused")),
+        (vec![down(), refused()], Some("550 5.1.1 no"), Some("relay 2: rcpt: refused")),
+    ] {
+        let words = words_after(relays).await;
+        assert_eq!((words.0.as_deref(), words.1.as_deref()), (reply, error));
+    }
+}
