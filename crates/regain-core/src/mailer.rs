@@ -62,6 +62,10 @@ pub enum DeliveryError {
     /// Nobody's: the mailer had no place for it in time, and nothing was tried. Nothing is charged.
     #[error("not begun")]
     NotBegun,
+    /// Nobody's: the relay hangs at the recipient's domain, and the mailer keeps its places for others. Nothing was tried,
+    /// and nothing is charged.
+    #[error("held back")]
+    HeldBack,
     /// Nobody's, or unknown: this letter again later.
     #[error("later: {reason}")]
     Later {

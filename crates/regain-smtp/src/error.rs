@@ -101,6 +101,10 @@ pub enum Cause {
     /// back, and the relay has nothing of it.
     #[error("all connections were busy, or the rate was spent")]
     NotBegun,
+    /// [`Pool::send_within`](crate::Pool::send_within) did not take the message: the relay hangs at its recipient's domain, which
+    /// has all the connections already that it may take from others. The relay has nothing of it.
+    #[error("the relay hangs at the recipient's domain")]
+    HeldBack,
 }
 
 /// A delivery that failed. Its text is safe to log: it names no address and no secret.
@@ -139,7 +143,9 @@ impl SendError {
         match (&self.cause, self.phase) {
             (Cause::TimedOut, _) => "ETIMEDOUT",
             // nodemailer's queue has no end; this name says that the relay was not reached.
-            (Cause::Closed | Cause::PoolClosed | Cause::QueueFull | Cause::NotBegun, _) => "ECONNECTION",
+            (Cause::Closed | Cause::PoolClosed | Cause::QueueFull | Cause::NotBegun | Cause::HeldBack, _) => {
+                "ECONNECTION"
+            }
             (Cause::InvalidEnvelope(_), _) => "EENVELOPE",
             (Cause::Unsupported("SMTPUTF8"), _) => "EENVELOPE",
             (Cause::Unsupported(_) | Cause::TooLarge { .. }, _) => "EMESSAGE",

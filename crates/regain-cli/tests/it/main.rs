@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod dkim;
 mod dns;
+mod hanging;
 mod harness;
 mod import;
 mod inspect;

@@ -21,6 +21,7 @@ use crate::name::Address;
 use crate::outbox::backoff;
 use crate::outbox::breaker::Breaker;
 use crate::outbox::budget::{MailBudget, Notice};
+use crate::outbox::held;
 use crate::outbox::relays::{FaultKind, Places, Relay, RelayStatus, Relays, Route};
 use crate::outbox::tally::{Counts, Tally};
 use crate::rng::NoRandomness;
@@ -374,7 +375,7 @@ impl Courier {
         match &outcome {
             Outcome::Later { .. } => self.tally.put_off(),
             Outcome::Dead { .. } => self.tally.dead(),
-            Outcome::Released { .. } => self.tally.released(),
+            Outcome::Held { .. } | Outcome::Released { .. } => self.tally.released(),
             Outcome::Sent { .. } => {}
         }
         outcome
@@ -470,6 +471,10 @@ impl Courier {
         let reason_of_probe = error.to_string();
         let outcome = match error {
             DeliveryError::NotBegun => return Ok(Outcome::Released { error: None }),
+            DeliveryError::HeldBack => {
+                let due = held::again(letter.posted, now, rng)?.min(letter.deadline);
+                return Ok(Outcome::Held { due, error: held::REASON.to_owned() });
+            }
             DeliveryError::Relay { reason, permanent } => {
                 if route.breaker(None, |breaker| breaker.is_to_blame(letter.id)) == Some(false) {
                     let due = now + backoff::delay(attempts, LaterKind::Other, rng)?;
@@ -519,7 +524,7 @@ impl Courier {
 /// and it cannot have taken the mail.
 fn may_another_take_it(error: &DeliveryError) -> bool {
     match error {
-        DeliveryError::Relay { .. } => true,
+        DeliveryError::Relay { .. } | DeliveryError::HeldBack => true,
         DeliveryError::Later { kind, .. } => matches!(kind, LaterKind::Policy | LaterKind::Lost),
         DeliveryError::NotBegun | DeliveryError::Never { .. } => false,
     }

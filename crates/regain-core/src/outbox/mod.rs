@@ -6,6 +6,7 @@ pub mod breaker;
 pub mod budget;
 pub mod courier;
 pub mod crashes;
+pub mod held;
 pub mod relays;
 pub mod repeats;
 pub mod stats;

@@ -214,7 +214,7 @@ impl Route {
                 Outcome::Dead { error: format!("relay {relay}: {error}"), reply: Some(reply) }
             }
             // No relay had a part in it.
-            Outcome::Dead { error, reply: None } => Outcome::Dead { error, reply: None },
+            Outcome::Dead { reply: None, .. } | Outcome::Held { .. } => outcome,
         }
     }
 

@@ -172,6 +172,13 @@ pub enum Outcome {
         /// What the relay said.
         reply: Option<String>,
     },
+    /// Again at `due`, for nothing was attempted.
+    Held {
+        /// When.
+        due: Timestamp,
+        /// Why.
+        error: String,
+    },
     /// Given back: this attempt does not count. Unattempted as it was; after a fault of the relay behind those that wait,
     /// so that the next probe is another letter.
     Released {
@@ -187,6 +194,7 @@ impl Outcome {
             Outcome::Sent { .. } => "sent",
             Outcome::Later { .. } => "later",
             Outcome::Dead { .. } => "dead",
+            Outcome::Held { .. } => "held",
             Outcome::Released { .. } => "released",
         }
     }

@@ -133,10 +133,12 @@ impl Guard {
     /// Who may take a free connection.
     pub(super) fn gate(&self, now: Instant) -> Gate<'_> {
         let is_last = self.is_on() && self.busy + 1 >= self.connections;
-        let at_work = |domain| self.domains.get(domain).map_or(0, |at_work: &AtWork| at_work.messages);
-        let troubled: usize = self.troubled.keys().map(at_work).sum();
-        let troubled_may = !self.is_on() || troubled < self.connections / 2;
-        Gate { guard: self, now, is_last, troubled_may, before: None, shut: false }
+        Gate { guard: self, now, is_last, troubled_may: self.troubled_may(), before: None, shut: false }
+    }
+
+    /// Whether a message to this domain waits for one to a domain in trouble to end.
+    pub(super) fn holds_back(&self, domain: &Domain) -> bool {
+        self.troubled.contains_key(domain) && !self.troubled_may()
     }
 
     /// Who may go ahead behind the final dot of this message.
@@ -221,6 +223,11 @@ impl Guard {
         // What is not there any more was seen to drag.
         self.dragging -= usize::from(begun.is_none());
         Some(begun.map(|(at, _)| at))
+    }
+
+    fn troubled_may(&self) -> bool {
+        let at_work = |domain| self.domains.get(domain).map_or(0, |at_work: &AtWork| at_work.messages);
+        !self.is_on() || self.troubled.keys().map(at_work).sum::<usize>() < self.connections / 2
     }
 
     fn is_on(&self) -> bool {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::Pool;
 use super::ahead::Ahead;
+use super::domain::Domain;
 use super::guard::{End, Guard, Work};
 use super::job::{Job, Message};
 use super::room::Room;
@@ -122,6 +123,12 @@ impl Lists {
     pub(super) fn tick(&mut self, now: Instant) {
         self.guard.set_connections(self.room.limit(now));
         self.guard.tick(now);
+    }
+
+    /// Whether a message to this domain would wait for one that drags to end.
+    pub(super) fn holds_back(&mut self, domain: &Domain, now: Instant) -> bool {
+        self.tick(now);
+        self.guard.holds_back(domain)
     }
 
     /// So many connections may there be. A relay with less room than the URL allows may have more of it by now, which is

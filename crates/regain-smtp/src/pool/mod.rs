@@ -86,6 +86,9 @@ impl Pool {
     /// connection is opened for it, since somebody must hear of that failing, or its MAIL is written. Once it has begun,
     /// the call waits for the outcome, however long that takes; but a message whose
     /// dialogue broke off and that waits to be begun anew is one that has not begun.
+    ///
+    /// Where the relay hangs at the recipient's domain, and messages to it have half of the connections already, it fails at
+    /// once with [`Cause::HeldBack`]: it would most likely wait in vain.
     pub async fn send_within(
         &self,
         envelope: Envelope,
@@ -104,7 +107,11 @@ impl Pool {
     ) -> Result<Accepted, SendError> {
         let mail = Mail { paths: envelope.paths()?, message };
         let until = self.shared.relay.deadlines.message.map(|within| Instant::now() + within);
-        let (message, stage, outcome) = Message::new(mail, Domain::of(&envelope.to), until);
+        let domain = Domain::of(&envelope.to);
+        if begin_by.is_some() && self.shared.lists().holds_back(&domain, Instant::now()) {
+            return Err(SendError::new(Phase::Connect, Cause::HeldBack));
+        }
+        let (message, stage, outcome) = Message::new(mail, domain, until);
         self.shared.submit(Job::Message(Box::new(message)))?;
         in_time(outcome, &stage, begin_by, until).await
     }

@@ -202,3 +202,26 @@ async fn where_the_only_connection_that_there_is_room_for_hangs_the_next_message
         assert_eq!(server.connections().len(), before + tried, "one is asked for at a time");
     }
 }
+
+#[tokio::test]
+async fn what_would_wait_for_a_domain_that_hangs_is_held_back_at_once() {
+    let within = async |pool: &Pool, domain: &str| {
+        let to = Envelope { to: format!("ada@{domain}"), ..envelope() };
+        pool.send_within(to, message("hello"), Duration::from_secs(600)).await
+    };
+    let server = ScriptedServer::start().await;
+    server.on_next(2, Phase::FinalDot, Behaviour::Silence);
+    let pool = pool_at(&server, &server.url(), patient());
+    let hanging = begin(&pool, "slow.example", 2).await;
+    server.wait_for_phase(Phase::FinalDot, 2).await;
+    within(&pool, "slow.example").await.expect("nobody knows yet, and there are connections for it");
+    pass(Duration::from_secs(11)).await;
+    for _ in 0..3 {
+        let error = within(&pool, "slow.example").await.expect_err("held back");
+        assert_eq!((error.phase(), error.cause()), (Phase::Connect, &Cause::HeldBack));
+        assert!(!error.permanent() && !error.may_have_been_accepted());
+        within(&pool, "sound.example").await.expect("accepted");
+    }
+    assert_eq!((received(&server, "slow.example"), received(&server, "sound.example")), (3, 3));
+    drop(hanging);
+}

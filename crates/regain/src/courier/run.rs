@@ -247,8 +247,9 @@ impl Run {
                 }
             }
         }
-        let comes_again =
-            |one: &Settlement| matches!(one.outcome, Outcome::Later { .. } | Outcome::Released { .. });
+        let comes_again = |one: &Settlement| {
+            matches!(one.outcome, Outcome::Later { .. } | Outcome::Held { .. } | Outcome::Released { .. })
+        };
         if settlements.iter().any(comes_again) {
             self.signals.comes_again.notify_one();
         }

@@ -49,8 +49,10 @@ impl Mailer for SmtpMailer {
 }
 
 fn delivery_error(error: &SendError, scrubber: &Scrubber) -> DeliveryError {
-    if error.cause() == &Cause::NotBegun {
-        return DeliveryError::NotBegun;
+    match error.cause() {
+        Cause::NotBegun => return DeliveryError::NotBegun,
+        Cause::HeldBack => return DeliveryError::HeldBack,
+        _ => {}
     }
     let reason = error.to_string();
     let reply = error.reply().map(|reply| words(reply, scrubber));

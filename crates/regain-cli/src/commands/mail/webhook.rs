@@ -71,7 +71,9 @@ fn secrets(count: usize) -> String {
 /// What went wrong, what the receiver said, and whose fault the courier takes it for.
 fn parts(error: DeliveryError) -> (String, Option<String>, Fault) {
     match error {
-        DeliveryError::NotBegun => (error.to_string(), None, Fault::Later(LaterKind::Other)),
+        DeliveryError::NotBegun | DeliveryError::HeldBack => {
+            (error.to_string(), None, Fault::Later(LaterKind::Other))
+        }
         DeliveryError::Relay { reason, permanent } => (reason, None, Fault::Relay { permanent }),
         DeliveryError::Later { reason, reply, kind } => (reason, reply, Fault::Later(kind)),
         DeliveryError::Never { reason, reply } => (reason, reply, Fault::Never),

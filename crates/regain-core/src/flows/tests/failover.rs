@@ -122,3 +122,26 @@ async fn a_letter_says_which_of_several_relays_took_or_refused_it() {
         assert_eq!((words.0.as_deref(), words.1.as_deref()), (reply, error));
     }
 }
+
+#[tokio::test]
+async fn a_letter_that_is_held_back_goes_to_the_next_relay_or_waits_and_is_charged_nothing() {
+    for count in [1, 2] {
+        let desk = desk();
+        let mailers: Vec<Arc<ScriptedMailer>> = (0..count).map(|_| Arc::default()).collect();
+        mailers[0].fail_next(DeliveryError::HeldBack);
+        let relays = mailers.iter().map(|mailer| Relay::new(mailer.clone(), 5)).collect();
+        let courier = Courier::new(desk.service.clone(), relays);
+        desk.register(ANN, OLD).await.unwrap();
+        assert_eq!(courier.step(5).await.unwrap(), 1);
+        assert!(courier.relay_fault().is_none());
+        if count == 1 {
+            assert_eq!(courier.step(5).await.unwrap(), 0, "it is not looked at again at once");
+            desk.advance(SECOND * 10);
+            assert_eq!(courier.step(5).await.unwrap(), 1);
+        }
+        assert_eq!(mailers[count - 1].accepted().len(), 1);
+        let filter = LetterFilter { limit: 1, ..LetterFilter::default() };
+        let letter = desk.service.store.letters(filter).await.unwrap().remove(0);
+        assert_eq!((letter.state, letter.attempts), (LetterState::Sent, 1));
+    }
+}

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::letter::{LetterState, Purpose};
 use crate::outbox::courier::LEASE;
+use crate::outbox::held;
 use crate::store::{Arm, Armed, Confirmation, LetterFilter, Outcome, Posted, Store, TokenStanding};
 use crate::testing::contract::fixture::{ANN, Fixture, HOUR, MINUTE, later, sent, token_of};
 use crate::token::TokenKeyId;
@@ -188,6 +189,23 @@ pub async fn a_letter_put_off_waits_until_it_is_due(store: Arc<dyn Store>) {
     assert_eq!(again.letter.attempts, 1);
     assert_eq!(again.letter.last_error.as_deref(), Some("rcpt: 451"));
     assert_eq!(again.letter.posted, claimed.letter.posted, "a copy is dated alike");
+}
+
+pub async fn a_letter_held_back_waits_and_is_charged_nothing(store: Arc<dyn Store>) {
+    let f = with_letter(store).await;
+    let posted = f.now();
+    let claimed = f.claim_one().await;
+    let held = Outcome::Held { due: f.now() + MINUTE, error: held::REASON.to_owned() };
+    assert!(f.settle(&claimed, held.clone()).await);
+    assert!(!f.settle(&claimed, held).await, "it needs the claim");
+    let late_since = || async { f.store.outbox_gauges(f.now()).await.expect("a step").first_due };
+    f.clock.advance(MINUTE - SECOND);
+    assert!(f.claim(10).await.is_empty());
+    assert_eq!(late_since().await, Some(posted), "it could go, were it not for its relay");
+    f.clock.advance(SECOND);
+    let again = f.claim_one().await;
+    assert_eq!(late_since().await, Some(posted));
+    assert_eq!((again.letter.attempts, again.letter.last_error.as_deref()), (0, Some(held::REASON)));
 }
 
 pub async fn a_letter_parked_by_a_wrong_clock_is_due(store: Arc<dyn Store>) {

@@ -79,6 +79,7 @@ macro_rules! store_contract {
             claims: a_released_letter_keeps_its_attempts,
             claims: a_letter_released_by_a_fault_goes_behind_those_that_wait,
             claims: a_letter_put_off_waits_until_it_is_due,
+            claims: a_letter_held_back_waits_and_is_charged_nothing,
             claims: a_letter_parked_by_a_wrong_clock_is_due,
             claims: freeing_all_claims_gives_them_back,
             claims: arming_needs_the_current_claim,

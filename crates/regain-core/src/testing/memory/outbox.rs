@@ -9,6 +9,7 @@ use crate::letter::{ClaimId, ClaimedLetter, Letter, LetterId, LetterState, NewLe
 use crate::outbox::backoff;
 use crate::outbox::budget::{self, MailBudget};
 use crate::outbox::crashes;
+use crate::outbox::held;
 use crate::outbox::repeats::Repeats;
 use crate::outbox::stats::{self, LetterCount, OutboxGauges, OutboxStats};
 use crate::relay_code::RelayCode;
@@ -254,6 +255,11 @@ impl State {
                 row.letter.relay_reply = reply;
                 row.close(LetterState::Dead, now);
             }
+            Outcome::Held { due, error } => {
+                row.letter.crashes = 0;
+                row.letter.last_error = Some(error);
+                row.wait(due);
+            }
             Outcome::Released { error } => {
                 row.letter.crashes = 0;
                 let mut due = row.letter.due;
@@ -306,7 +312,8 @@ impl State {
         let is_held_up_by_relays = |l: &&Letter| {
             let is_on_its_way = l.state == LetterState::Claimed && l.last_error.is_none();
             let by_budget = l.last_error.as_deref() == Some(budget::REASON);
-            l.crashes == 0 && l.due <= now && !by_budget && !is_on_its_way
+            let could_go = l.due <= now || l.last_error.as_deref() == Some(held::REASON);
+            l.crashes == 0 && could_go && !by_budget && !is_on_its_way
         };
         let since = |l: &Letter| if l.attempts == 0 { l.posted } else { l.due };
         let held_up = self.open().filter(is_held_up_by_relays).map(since).min();

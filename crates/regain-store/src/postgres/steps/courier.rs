@@ -175,15 +175,15 @@ const SETTLE: &str = "
     UPDATE letters l
     SET state = CASE s.what WHEN 'sent' THEN 'sent' WHEN 'dead' THEN 'dead' ELSE 'waiting' END,
         ended = CASE WHEN s.what IN ('sent', 'dead') THEN $7::bigint END,
-        attempts = least(l.attempts + CASE s.what WHEN 'released' THEN 0 ELSE 1 END, 4294967295),
-        crashes = CASE WHEN s.what IN ('later', 'released') THEN 0 ELSE l.crashes END,
+        attempts = least(l.attempts + CASE WHEN s.what IN ('held', 'released') THEN 0 ELSE 1 END, 4294967295),
+        crashes = CASE WHEN s.what IN ('later', 'held', 'released') THEN 0 ELSE l.crashes END,
         due = CASE
-            WHEN s.what = 'later' THEN s.due
+            WHEN s.what IN ('later', 'held') THEN s.due
             WHEN s.what = 'released' AND s.error IS NOT NULL AND l.attempts = 0 THEN greatest(l.due, $7::bigint)
             ELSE l.due
         END,
         last_error = CASE WHEN s.what = 'released' THEN coalesce(s.error, l.last_error) ELSE s.error END,
-        relay_reply = CASE WHEN s.what = 'released' THEN l.relay_reply ELSE s.reply END,
+        relay_reply = CASE WHEN s.what IN ('held', 'released') THEN l.relay_reply ELSE s.reply END,
         claim = NULL, lease = NULL
     FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::text[]) WITH ORDINALITY
         AS s (letter, claim, what, due, error, reply, place)
@@ -208,6 +208,7 @@ impl<'a> SettleColumns<'a> {
             let (due, error, reply) = match &settlement.outcome {
                 Outcome::Sent { reply } => (None, None, Some(reply)),
                 Outcome::Later { due, error, reply } => (Some(due.as_millis()), Some(error), reply.as_ref()),
+                Outcome::Held { due, error } => (Some(due.as_millis()), Some(error), None),
                 Outcome::Dead { error, reply } => (None, Some(error), reply.as_ref()),
                 Outcome::Released { error } => (None, error.as_ref(), None),
             };

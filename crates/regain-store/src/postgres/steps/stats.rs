@@ -2,10 +2,10 @@
 //! being delivered, and the dead ones whose relay's words are looked at, of which it is a bounded number.
 
 use deadpool_postgres::Object;
-use regain_core::outbox::budget;
 use regain_core::outbox::stats::{
     DEAD_LOOKED_AT, LAST_DAY, LAST_HOUR, LetterCount, OLDEST_LOOKED_AT, OutboxGauges, OutboxStats,
 };
+use regain_core::outbox::{budget, held};
 use regain_core::{LetterState, Purpose, RelayCode, Timestamp};
 use tokio_postgres::Row;
 
@@ -57,7 +57,9 @@ pub(super) async fn gauges(client: &Object, now: Timestamp, few: usize) -> Resul
     let select = client.prepare_cached(GAUGES).await?;
     let (now, hour) = (now.as_millis(), now.minus(LAST_HOUR).as_millis());
     let oldest = count(OLDEST_LOOKED_AT);
-    let row = client.query_one(&select, &[&now, &hour, &budget::REASON, &oldest, &count(few)]).await?;
+    let row = client
+        .query_one(&select, &[&now, &hour, &budget::REASON, &oldest, &count(few), &held::REASON])
+        .await?;
     let first_due = get::<Option<i64>>(&row, 4)?.into_iter().chain(get::<Option<i64>>(&row, 5)?).min();
     let waiting = [rows::count(&row, 0)?, rows::count(&row, 1)?, rows::count(&row, 2)?];
     let put_off = rows::count(&row, 3)?;
@@ -102,7 +104,7 @@ pub(super) const GAUGES: &str = "
            (SELECT min(CASE WHEN attempts = 0 THEN posted ELSE due END) FROM (
                 SELECT posted, state, due, attempts, crashes, last_error FROM letters
                 WHERE ended IS NULL ORDER BY posted LIMIT $4) oldest
-            WHERE crashes = 0 AND due <= $1 AND last_error IS DISTINCT FROM $3
+            WHERE crashes = 0 AND (due <= $1 OR last_error = $6) AND last_error IS DISTINCT FROM $3
               AND (state = 'waiting' OR last_error IS NOT NULL)),
            claimed.total,
            (SELECT count(*) FROM letters WHERE state = 'sent' AND ended IS NOT NULL AND ended > $2)

@@ -121,6 +121,12 @@ fn settle_one(c: &Connection, settlement: &Settlement, now: Timestamp) -> rusqli
                  WHERE id = ?1 AND state = 'claimed' AND claim = ?2",
             )?
             .execute((id, claim, now.as_millis(), error, reply))?,
+        Outcome::Held { due, error } => c
+            .prepare_cached(
+                "UPDATE letters SET state = 'waiting', due = ?3, crashes = 0, last_error = ?4, claim = NULL, lease = NULL
+                 WHERE id = ?1 AND state = 'claimed' AND claim = ?2",
+            )?
+            .execute((id, claim, due.as_millis(), error))?,
         // One that was put off before is late since that time, and keeps its place; others go behind those that wait.
         Outcome::Released { error } => c
             .prepare_cached(

@@ -1,10 +1,10 @@
 //! How the outbox stands in numbers. Every count runs over an index that holds all it asks for: no letter itself is read,
 //! but the dead ones whose relay's words are looked at, and of those a bounded number.
 
-use regain_core::outbox::budget;
 use regain_core::outbox::stats::{
     DEAD_LOOKED_AT, LAST_DAY, LAST_HOUR, LetterCount, OLDEST_LOOKED_AT, OutboxGauges, OutboxStats,
 };
+use regain_core::outbox::{budget, held};
 use regain_core::{LetterState, Purpose, RelayCode, Timestamp};
 use rusqlite::{Connection, Row};
 
@@ -46,7 +46,9 @@ pub(crate) fn outbox_gauges(c: &Connection, now: Timestamp) -> rusqlite::Result<
         read.prepare_cached(FIRST_AND_CLAIMED)?.query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
     let held_up: Option<i64> = read
         .prepare_cached(HELD_UP_BY_RELAYS)?
-        .query_row((now.as_millis(), budget::REASON, count(OLDEST_LOOKED_AT)), |row| row.get(0))?;
+        .query_row((now.as_millis(), budget::REASON, count(OLDEST_LOOKED_AT), held::REASON), |row| {
+            row.get(0)
+        })?;
     let first_due = first_due.into_iter().chain(held_up).min();
     Ok(OutboxGauges {
         waiting: waiting.by_purpose,
@@ -62,11 +64,11 @@ const FIRST_AND_CLAIMED: &str = "SELECT
     (SELECT min(due) FROM letters INDEXED BY letters_waiting WHERE state = 'waiting'),
     (SELECT count(*) FROM letters INDEXED BY letters_claimed WHERE state = 'claimed')";
 /// A relay's fault makes a letter due anew that has made no attempt of its own. Its time is told by no other attempt, no
-/// crash and no budget. One that is being tried again still waits.
+/// crash and no budget. One that is being tried again still waits, and so does one whose relay hangs at its domain.
 const HELD_UP_BY_RELAYS: &str = "SELECT min(iif(attempts = 0, posted, due)) FROM (
          SELECT posted, state, due, attempts, crashes, last_error FROM letters INDEXED BY letters_oldest
          WHERE ended IS NULL ORDER BY posted LIMIT ?3)
-     WHERE crashes = 0 AND due <= ?1 AND last_error IS NOT ?2
+     WHERE crashes = 0 AND (due <= ?1 OR last_error = ?4) AND last_error IS NOT ?2
            AND (state = 'waiting' OR last_error IS NOT NULL)";
 /// Sums rather than a GROUP BY, which would sort all that it groups.
 const WAITING: &str =

@@ -51,7 +51,7 @@ pub fn fault(phase: Phase, cause: &Cause) -> Fault {
         }
         Cause::InvalidEnvelope(_) | Cause::Unsupported(_) | Cause::TooLarge { .. } => Fault::Never,
         // The relay did nothing wrong.
-        Cause::NotBegun => Fault::Later(LaterKind::Other),
+        Cause::NotBegun | Cause::HeldBack => Fault::Later(LaterKind::Other),
         Cause::PoolClosed | Cause::QueueFull => Fault::Relay { permanent: false },
         Cause::Tls(_) | Cause::TlsUnavailable | Cause::AuthUnavailable if is_before_rcpt(phase) => {
             Fault::Relay { permanent: true }
