@@ -1,9 +1,12 @@
-//! Where Regain keeps what is durable: adapters of [`regain_core::Store`], and the lock of the data path.
+//! Where Regain keeps what is durable: adapters of [`regain_core::Store`], the lock of the data path, and the way from one
+//! adapter to the other.
 //!
 //! Nothing here knows HTTP or SMTP, and the rules about accounts live in `regain-core`: a step here is one
 //! transaction whose conditions are in its SQL.
 
 mod data_lock;
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+pub mod moving;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "sqlite")]

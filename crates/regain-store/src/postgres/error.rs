@@ -66,6 +66,12 @@ pub enum PostgresError {
          this version starts, or by regain migrate"
     )]
     Older(String),
+    /// What is in it is half of a move from a file.
+    #[error(
+        "the database {0} holds a move from SQLite that has not ended: run regain migrate --to-postgres again until it \
+         has, or begin anew after DROP SCHEMA regain CASCADE"
+    )]
+    Unfinished(String),
     /// A migration that was applied is not the one that is known by its number.
     #[error(
         "the database {database} was migrated with another text of migration {number}; it was not made by a release"

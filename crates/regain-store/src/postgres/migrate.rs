@@ -43,12 +43,32 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
 ];
 
 /// The advisory lock that whoever migrates holds: "regain" in ASCII.
-const LOCK: i64 = 0x7265_6761_696e;
+pub(crate) const LOCK: i64 = 0x7265_6761_696e;
 /// Connecting for a migration, all servers and the greeting included, takes no longer.
 const CONNECT: Duration = Duration::from_secs(30);
 
 /// Applies what is missing, all or nothing, and answers how names are compared.
 pub(super) async fn migrate(
+    settings: &PostgresSettings,
+    tls: &MakeRustlsConnect,
+    key_mode_if_new: KeyMode,
+) -> Result<KeyMode, PostgresError> {
+    migrate_to(Use::Serve, settings, tls, key_mode_if_new).await
+}
+
+/// What a database is prepared for.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Use {
+    /// To serve from it: everything must be there.
+    Serve,
+    /// To move into it what a file holds.
+    #[cfg(feature = "sqlite")]
+    MoveInto,
+}
+
+/// The same, also where a move into the database has not ended.
+pub(crate) async fn migrate_to(
+    purpose: Use,
     settings: &PostgresSettings,
     tls: &MakeRustlsConnect,
     key_mode_if_new: KeyMode,
@@ -85,6 +105,9 @@ pub(super) async fn migrate(
     )
     .await
     .map_err(&failed)?;
+    if purpose == Use::Serve {
+        refuse_unfinished(&step, &database).await?;
+    }
     let key_mode = key_mode_of(&step, &database).await?;
     step.commit().await.map_err(&failed)?;
     Ok(key_mode)
@@ -100,9 +123,22 @@ pub(super) async fn check(
     let mut client = connect(settings, tls).await?;
     let step = client.transaction().await.map_err(unusable(&database))?;
     match count_pending(&step, &database).await? {
-        0 => key_mode_of(&step, &database).await,
+        0 => {
+            refuse_unfinished(&step, &database).await?;
+            key_mode_of(&step, &database).await
+        }
         _ => Err(PostgresError::Older(database)),
     }
+}
+
+/// What a move into the database has begun and not ended is not served.
+async fn refuse_unfinished(step: &Transaction<'_>, database: &str) -> Result<(), PostgresError> {
+    let is_moving: bool = step
+        .query_one("SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'moving')", &[])
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(unusable(database))?;
+    if is_moving { Err(PostgresError::Unfinished(database.to_owned())) } else { Ok(()) }
 }
 
 /// How many migrations are missing, or `None` where there are no tables at all; changes nothing.
@@ -118,7 +154,10 @@ pub(super) async fn pending(
 }
 
 /// A connection outside the pool, which ends when it is dropped.
-async fn connect(settings: &PostgresSettings, tls: &MakeRustlsConnect) -> Result<Client, PostgresError> {
+pub(crate) async fn connect(
+    settings: &PostgresSettings,
+    tls: &MakeRustlsConnect,
+) -> Result<Client, PostgresError> {
     let unreachable = |reason| PostgresError::Unreachable { database: settings.to_string(), reason };
     let (client, connection) = timeout(CONNECT, settings.config.connect(tls.clone()))
         .await

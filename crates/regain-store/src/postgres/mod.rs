@@ -4,16 +4,16 @@
 //! What a step does is in `steps/`; this file opens and closes.
 
 mod clock;
-mod error;
+pub(crate) mod error;
 mod listen;
-mod migrate;
+pub(crate) mod migrate;
 mod pool;
 mod post_group;
 mod rows;
 mod settings;
 mod steps;
 mod store;
-mod tls;
+pub(crate) mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;

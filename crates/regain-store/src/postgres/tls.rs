@@ -12,7 +12,7 @@ use super::error::PostgresError;
 use super::settings::{PostgresSettings, Roots};
 
 /// Makes the TLS side of connections. Reads files: blocks for some milliseconds.
-pub(super) fn connector(settings: &PostgresSettings) -> Result<MakeRustlsConnect, PostgresError> {
+pub(crate) fn connector(settings: &PostgresSettings) -> Result<MakeRustlsConnect, PostgresError> {
     let roots = match (&settings.roots, settings.config.get_ssl_mode()) {
         // Nothing will be checked against them, and reading the system's takes its time.
         (_, SslMode::Disable) => RootCertStore::empty(),

@@ -2,9 +2,9 @@
 //!
 //! One thread writes, a few connections read. What a step does is in `steps/`; this file opens and closes.
 
-mod connection;
-mod error;
-mod migrate;
+pub(crate) mod connection;
+pub(crate) mod error;
+pub(crate) mod migrate;
 mod readers;
 mod rows;
 mod steps;
