@@ -13,6 +13,7 @@ mod keys;
 mod mail;
 mod migrate;
 mod outbox;
+mod progress;
 mod serve;
 mod users;
 

@@ -80,6 +80,11 @@ impl Place {
         }
     }
 
+    /// Starts a command that the test ends itself.
+    pub(crate) fn spawn(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Child {
+        command(self.directory.path(), arguments, variables).stdin(Stdio::null()).spawn().unwrap()
+    }
+
     /// Starts `serve` or `dev` and waits for its ready line.
     pub(crate) fn start(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
         let mut child =

@@ -15,5 +15,6 @@ mod mail_test;
 mod metrics;
 mod outbox;
 mod serving;
+mod to_postgres;
 mod users;
 mod webhook;

@@ -12,7 +12,7 @@ use regain::{Config, transfer::Progress};
 use regain_core::{KeyMode, OsRng, Rng};
 use serde_json::json;
 
-use super::progress::Teller;
+use crate::commands::progress::Teller;
 use crate::output::{self, complain, printable};
 use crate::running;
 use crate::settings::ConfigFile;
@@ -112,7 +112,7 @@ impl Import {
         let mode = there.as_ref().map_or(self.mode(), |store| store.key_mode());
         let rng: Arc<dyn Rng> = Arc::new(OsRng);
         let mut teller = Teller::start();
-        let mut tell = |progress: Progress| teller.tell("checking", progress);
+        let mut tell = |progress: Progress| teller.tell(|| line("checking", progress));
         let checked = transfer::check(file, mode, there.as_deref(), &rng, &mut tell).await;
         teller.end();
         Ok(checked?)
@@ -124,7 +124,7 @@ impl Import {
             bail!("the database was made by another process in between, and compares names in another way");
         }
         let mut teller = Teller::start();
-        let mut tell = |progress: Progress| teller.tell("adding", progress);
+        let mut tell = |progress: Progress| teller.tell(|| line("adding", progress));
         let written = transfer::write(file, checked, &*store, &*clock, &OsRng, &mut tell).await;
         teller.end();
         Ok(written?)
@@ -220,4 +220,21 @@ impl Import {
 fn rate(accounts: u64, took: Duration) -> u64 {
     let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
     accounts.saturating_mul(1000) / millis
+}
+
+fn line(what: &str, progress: Progress) -> String {
+    let percent = progress.bytes * 100 / progress.of.max(1);
+    format!("{what}: {} lines, {}%", progress.lines, percent.min(100))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_is_of_the_bytes() {
+        let half = Progress { lines: 7, bytes: 50, of: 100 };
+        assert_eq!(line("checking", half), "checking: 7 lines, 50%");
+        assert_eq!(line("adding", Progress { lines: 0, bytes: 0, of: 0 }), "adding: 0 lines, 0%");
+    }
 }

@@ -9,7 +9,6 @@ mod export;
 mod import;
 mod list;
 mod password;
-mod progress;
 mod target;
 mod view;
 
