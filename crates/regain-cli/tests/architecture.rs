@@ -34,8 +34,9 @@ const FORBIDDEN: [(&str, &[&str]); 3] = [
             "toml",
         ],
     ),
-    ("regain-store", &["axum", "http", "hyper", "rustls", "tokio-rustls", "mail-builder", "clap"]),
-    ("regain-smtp", &["axum", "http", "hyper", "rusqlite", "argon2", "clap"]),
+    // It speaks TLS itself, towards PostgreSQL.
+    ("regain-store", &["axum", "http", "hyper", "mail-builder", "clap"]),
+    ("regain-smtp", &["axum", "http", "hyper", "rusqlite", "tokio-postgres", "argon2", "clap"]),
 ];
 
 fn packages() -> Vec<Value> {
