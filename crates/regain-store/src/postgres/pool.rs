@@ -106,6 +106,11 @@ impl Connections {
         .await
     }
 
+    /// How long a step waits, for a connection and for its answer.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// A connection, for at most the usual patience.
     pub(crate) async fn get(&self) -> Result<Object, StepError> {
         Ok(self.pool.get().await?)

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use regain_core::letter::NewLetter;
@@ -16,6 +17,7 @@ use regain_core::{NameKey, Purpose, StoreError, Timestamp};
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::error::StepError;
@@ -36,6 +38,7 @@ pub(super) struct PostGroup {
     stopping: CancellationToken,
     workers: Mutex<Vec<JoinHandle<()>>>,
     commits: Arc<AtomicU64>,
+    patience: Duration,
 }
 
 struct Job {
@@ -59,12 +62,14 @@ impl PostGroup {
             commits: commits.clone(),
         };
         let workers = (0..WORKERS).map(|_| tokio::spawn(worker().work())).collect();
-        Self { queue, stopping, workers: Mutex::new(workers), commits }
+        let patience = connections.patience();
+        Self { queue, stopping, workers: Mutex::new(workers), commits, patience }
     }
 
-    /// Posts one request and answers once it is durable. Does not wait for room in the queue.
+    /// Posts one request and answers once it is durable. Does not wait for room in the queue, nor for an answer beyond the
+    /// usual patience: who asks again then may find it posted.
     ///
-    /// It is done even where the caller goes away.
+    /// Where the caller goes away before its turn, it is not done.
     pub(super) async fn post(
         &self,
         letter: NewLetter,
@@ -79,7 +84,10 @@ impl PostGroup {
             }
             TrySendError::Closed(_) => closed(),
         })?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        match timeout(self.patience, answer).await {
+            Ok(answer) => answer.unwrap_or_else(|_| Err(closed())),
+            Err(_) => Err(StepError::TooLate.into()),
+        }
     }
 
     /// How many transactions were committed.
@@ -140,6 +148,8 @@ impl Worker {
         {
             group.push(job);
         }
+        // Nobody waits for these any more, and nothing was promised.
+        group.retain(|job| !job.reply.is_closed());
         Some(group)
     }
 
