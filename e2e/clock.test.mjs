@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
 import { importAccounts, inParallel, names } from './lib/accounts.mjs';
-import { brokenInvariants, databaseOf, value } from './lib/database.mjs';
+import { brokenInvariants, value } from './lib/database.mjs';
 import { tokenIn } from './lib/mail.mjs';
 import { Installation } from './lib/regain.mjs';
 import { ScriptedRelay } from './lib/relay.mjs';
@@ -40,7 +40,7 @@ async function make(t, all) {
   await importAccounts(installation, all);
   const clock = new Clock(installation.directory);
   await clock.set(0);
-  return { relay, installation, clock, serve: () => installation.serve({ env: clock.env }), database: databaseOf(installation.data) };
+  return { relay, installation, clock, serve: () => installation.serve({ env: clock.env }), database: installation.database };
 }
 
 /** How far the program's wall clock is ahead, in seconds, as the last line of its log tells. */

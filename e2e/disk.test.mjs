@@ -120,7 +120,7 @@ describe('the database', { concurrency: true }, () => {
         const relay = await ScriptedRelay.start(t);
         const installation = await Installation.make(t, { relay: relay.url, settings: disk.settings });
         if (disk.settings) installation.data = disk.settings.dataPath;
-        const database = databaseOf(installation.data);
+        const { database } = installation;
         const all = names(4000);
         await importAccounts(installation, [ANN, ...all.slice(0, 400)]);
         const server = await installation.serve(disk.options);
@@ -169,7 +169,7 @@ describe('the database', { concurrency: true }, () => {
       const all = names(count);
       await importAccounts(installation, [ANN, ...all]);
       const server = await installation.serve();
-      return { relay, installation, server, all, database: databaseOf(installation.data) };
+      return { relay, installation, server, all, database: installation.database };
     }
 
     test('for three seconds makes requests wait, and none fail', async (t) => {

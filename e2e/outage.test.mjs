@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 
 import { importAccounts, inParallel, names } from './lib/accounts.mjs';
 import { makeCertificates, moreCertificates } from './lib/certificates.mjs';
-import { databaseOf, sql } from './lib/database.mjs';
+import { sql } from './lib/database.mjs';
 import { temporaryDirectory } from './lib/place.mjs';
 import { Installation } from './lib/regain.mjs';
 import { ScriptedRelay, SILENCE } from './lib/relay.mjs';
@@ -23,7 +23,7 @@ async function start(t, { all = [], script = {}, query = '', login = '', setting
   const installation = await Installation.make(t, { relay: `smtp://${login}localhost:${relay.port}${query}`, settings });
   if (all.length > 0) await importAccounts(installation, all);
   const server = await installation.serve({ env });
-  const setting = { relay, installation, server, database: databaseOf(installation.data) };
+  const setting = { relay, installation, server, database: installation.database };
   return { ...setting, ask: (some) => ask(setting, some), states: () => states(setting) };
 }
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { importAccounts, inParallel, names, PASSWORD } from './lib/accounts.mjs';
-import { databaseOf, sql, value } from './lib/database.mjs';
+import { sql, value } from './lib/database.mjs';
 import { FailPoints } from './lib/faults.mjs';
 import { tokenIn } from './lib/mail.mjs';
 import { Installation } from './lib/regain.mjs';
@@ -19,7 +19,7 @@ async function start(t, all, env = {}) {
   const installation = await Installation.make(t, { relay: relay.url });
   await importAccounts(installation, all);
   const server = await installation.serve({ env });
-  const database = databaseOf(installation.data);
+  const { database } = installation;
   const ask = (name) => server.client.askForReset(name).then(({ status }) => assert.equal(status, 200));
   const states = () => sql(database, 'SELECT state, attempts, count(*) AS n FROM letters GROUP BY 1, 2 ORDER BY 1, 2');
   return { relay, installation, server, ask, states, database };
@@ -105,7 +105,7 @@ describe('in its own time', { concurrency: true }, () => {
   test('old rows are removed a few at a time while requests go on, and young ones stay', async (t) => {
     const installation = await Installation.make(t, { mail: null });
     await importAccounts(installation, [ANN]);
-    const database = databaseOf(installation.data);
+    const { database } = installation;
     const days = (count) => `(unixepoch() - ${count * 86_400}) * 1000`;
     const letters = (count, state, age) => `
       INSERT INTO letters (id, purpose, name_key, account, posted, deadline, due, attempts, state, ended)

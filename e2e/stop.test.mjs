@@ -5,7 +5,7 @@ import net from 'node:net';
 import { describe, test } from 'node:test';
 
 import { importAccounts, inParallel, names } from './lib/accounts.mjs';
-import { databaseOf, sql, value } from './lib/database.mjs';
+import { sql, value } from './lib/database.mjs';
 import { Installation } from './lib/regain.mjs';
 import { ScriptedRelay, SILENCE } from './lib/relay.mjs';
 import { pause, until, within } from './lib/wait.mjs';
@@ -19,7 +19,7 @@ async function start(t, all) {
   await importAccounts(installation, all);
   const server = await installation.serve();
   const ask = (name) => server.client.askForReset(name).then(({ status }) => assert.equal(status, 200));
-  return { relay, installation, server, ask, database: databaseOf(installation.data) };
+  return { relay, installation, server, ask, database: installation.database };
 }
 
 /** A connection on which these bytes were sent, and nothing more. */

@@ -6,15 +6,33 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { Client } from './client.mjs';
+import { databaseOf } from './database.mjs';
 import { freePort, temporaryDirectory } from './place.mjs';
+import { Postgres } from './postgres.mjs';
 import { until, within } from './wait.mjs';
 
 const BINARY = process.env.E2E_BINARY ?? new URL('../../target/debug/regain', import.meta.url).pathname;
 
+/** Whether servers have a database in PostgreSQL each, rather than in a file. */
+export const onPostgres = process.env.E2E_DATABASE === 'postgres';
+
+/**
+ * How long a mail may take after a crash, in milliseconds. A file has one process, so what the dead one had claimed is free
+ * at the next start; in PostgreSQL others may live, so its lease of 30 s runs out.
+ */
+export const AFTER_A_CRASH = onPostgres ? 60_000 : 15_000;
+
+/** The URL of a new database in PostgreSQL, where the tests run on that; else there is one in a file. */
+const newDatabase = async () => (onPostgres ? (await Postgres.shared()).database() : undefined);
+
 /** A directory with a configuration, in which `regain serve` can be started, killed and started again. */
 export class Installation {
-  /** `settings` are top-level keys, `mail` the keys of `emailHandlerConfig`; `null` for a server without mail. */
-  static async make(t, { relay, mail = {}, settings = {} } = {}) {
+  /**
+   * `settings` are top-level keys, `mail` the keys of `emailHandlerConfig`; `null` for a server without mail. `database` is
+   * the URL of one in PostgreSQL, where it is not left to `E2E_DATABASE`.
+   */
+  static async make(t, { relay, mail = {}, settings = {}, database } = {}) {
+    database ??= await newDatabase();
     const directory = await temporaryDirectory();
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
@@ -25,6 +43,7 @@ export class Installation {
       publicUrl: url,
       // All requests come from one address here; what the limits do has tests of its own.
       limits: { perClient: false },
+      ...(database && { database }),
       ...settings,
       authProviders: [
         {
@@ -42,11 +61,12 @@ export class Installation {
     };
     const file = join(directory, 'regain.json');
     await writeFile(file, JSON.stringify(config, null, 2));
-    return new Installation(t, directory, file, url, join(directory, 'data'));
+    return new Installation(t, directory, file, url, join(directory, 'data'), database);
   }
 
-  constructor(t, directory, file, url, data) {
-    Object.assign(this, { t, directory, file, url, data });
+  /** `database` is where it is: the URL, or the file. */
+  constructor(t, directory, file, url, data, database = databaseOf(data)) {
+    Object.assign(this, { t, directory, file, url, data, database });
   }
 
   /**
@@ -94,6 +114,7 @@ export async function dev(t, { env = {}, cwd } = {}) {
   const directory = await temporaryDirectory();
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
+  const database = await newDatabase();
   const server = new Running(t, ['dev'], {
     cwd: cwd ?? directory,
     url,
@@ -102,6 +123,7 @@ export async function dev(t, { env = {}, cwd } = {}) {
       REGAIN_DATA_PATH: join(directory, 'data'),
       REGAIN_PUBLIC_URL: url,
       REGAIN_LIMITS__PER_CLIENT: 'false',
+      ...(database && { REGAIN_DATABASE: database }),
       ...env,
     },
   });
