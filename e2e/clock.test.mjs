@@ -1,12 +1,10 @@
 // Clocks that jump while the program runs and between two runs. libfaketime sets the wall clock of the program alone; the monotonic clock goes on, as when an administrator or NTP sets the time.
 
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
 import { importAccounts, inParallel, names } from './lib/accounts.mjs';
+import { Clock } from './lib/clock.mjs';
 import { brokenInvariants, value } from './lib/database.mjs';
 import { tokenIn } from './lib/mail.mjs';
 import { Installation } from './lib/regain.mjs';
@@ -15,22 +13,6 @@ import { until } from './lib/wait.mjs';
 
 const [ANN, BEN] = ['ann@example.org', 'ben@example.org'];
 const HOUR = 3600;
-const LIBRARY = readdirSync('/usr/lib').map((name) => `/usr/lib/${name}/faketime/libfaketimeMT.so.1`).find(existsSync);
-
-/** A clock that a test sets, in seconds from the true one. */
-class Clock {
-  constructor(directory) {
-    assert.ok(LIBRARY, 'the Debian package faketime is installed');
-    this.file = join(directory, 'clock');
-    // Read at each look, so that a running program sees a change.
-    this.env = { LD_PRELOAD: LIBRARY, FAKETIME_TIMESTAMP_FILE: this.file, FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1' };
-  }
-
-  async set(seconds) {
-    await writeFile(`${this.file}.draft`, `${seconds < 0 ? '' : '+'}${seconds}\n`);
-    await rename(`${this.file}.draft`, this.file);
-  }
-}
 
 /** An installation with a clock, accounts of these names, links that are good for ten minutes, and its relay. */
 async function make(t, all) {

@@ -28,7 +28,8 @@ async function commonKeys() {
 
 /**
  * Makes `count` installations over one database, the URL of which is in `database` of each; none is started. `through` are
- * the ports on which they reach PostgreSQL, where that is not its own (line.mjs). The rest is as for `Installation.make`.
+ * the ports on which they reach PostgreSQL, where that is not its own (line.mjs). `relay` may be a list, with one for each.
+ * The rest is as for `Installation.make`.
  */
 export async function makeProcesses(t, count, { postgres, database, through = [], relay, mail = {}, settings = {} } = {}) {
   postgres ??= await Postgres.shared();
@@ -40,7 +41,7 @@ export async function makeProcesses(t, count, { postgres, database, through = []
     const url = new URL(database);
     if (through[i]) url.port = String(through[i]);
     const installation = await Installation.make(t, {
-      relay,
+      relay: Array.isArray(relay) ? relay[i] : relay,
       mail: mail && { ...(publicUrl && { baseUrl: publicUrl }), ...mail },
       settings: { ...(publicUrl && { publicUrl }), ...settings },
       database: url.href,

@@ -70,14 +70,21 @@ export class Installation {
   }
 
   /**
-   * Starts `regain serve` and waits until it says that it is ready. `through` is a command to start it with, `log` an open
-   * file that takes its output.
+   * Starts `regain serve` and waits until it says that it is ready, for at most `ms`. `args` are more arguments, `through`
+   * is a command to start it with, `log` an open file that takes its output.
    */
-  async serve({ env = {}, through, log } = {}) {
+  async serve({ args = [], env = {}, through, log, ms } = {}) {
     const options = { cwd: this.directory, env, url: this.url, through, log };
-    const server = new Running(this.t, ['serve', '--config', this.file], options);
-    await server.ready();
+    const server = new Running(this.t, ['serve', ...args, '--config', this.file], options);
+    await server.ready(ms);
     return server;
+  }
+
+  /** Starts `regain courier` and waits until it delivers. */
+  async courier({ env = {} } = {}) {
+    const courier = new Running(this.t, ['courier', '--config', this.file], { cwd: this.directory, env, url: this.url });
+    await courier.says('regain delivers mail');
+    return courier;
   }
 
   /** Runs a command to its end, beside a running server or without one. */
@@ -154,13 +161,20 @@ export class Running {
   }
 
   /** Waits until `/health` answers 200. */
-  async ready() {
+  ready(ms) {
+    return this.lives('regain to be ready', async () => (await fetch(`${this.url}/health`)).status === 200, ms);
+  }
+
+  /** Waits until it has said that, on either stream. */
+  says(text, ms) {
+    return this.lives(`regain to say "${text}"`, () => this.output.includes(text), ms);
+  }
+
+  /** Waits for something that does not come any more once it has ended. */
+  async lives(what, probe, ms) {
     let ended;
     this.ended.then((how) => (ended = how));
-    await until('regain to be ready', async () => {
-      if (ended) return true;
-      return (await fetch(`${this.url}/health`)).status === 200;
-    });
+    await until(what, async () => ended || probe(), ms);
     if (ended) throw new Error(`regain ended at once (${JSON.stringify(ended)}):\n${this.output}`);
   }
 
