@@ -170,7 +170,7 @@ describe('with a queue behind it', { concurrency: true }, () => {
       assert.equal(setting.relay.mails.length, 0);
       await setting.ask([ANN]);
       await setting.relay.mail(ANN);
-      assert.deepEqual((await setting.states()).map(({ state }) => state), ['expired', 'sent']);
+      await until('the new letter to be sent', async () => (await setting.states()).map(({ state }) => state).join() === 'expired,sent');
     });
   });
 

@@ -9,7 +9,7 @@ import { describe, test } from 'node:test';
 import { importAccounts, names, PASSWORD } from './lib/accounts.mjs';
 import { brokenInvariants, sql, value } from './lib/database.mjs';
 import { tokenIn } from './lib/mail.mjs';
-import { Installation } from './lib/regain.mjs';
+import { Installation, onPostgres } from './lib/regain.mjs';
 import { ScriptedRelay } from './lib/relay.mjs';
 import { pause, until } from './lib/wait.mjs';
 
@@ -137,25 +137,31 @@ describe('a letter', { concurrency: 4 }, () => {
     assert.match(dead.to, /^a.*@example\.org$/);
     assert.notEqual(dead.to, ANN, 'the address is masked');
     assert.ok(dead.posted && dead.ended);
-    const hash = () => sql(database, `SELECT hex(hash) AS hash FROM tokens WHERE purpose = 'reset' ORDER BY letter`);
+    const hash = () => sql(database, `SELECT ${onPostgres ? `encode(hash, 'hex')` : 'lower(hex(hash))'} AS hash FROM tokens WHERE purpose = 'reset' ORDER BY letter`);
     const [before] = await hash();
     relay.behave();
     await outbox('retry', dead.id);
     const mail = await relay.mail(ANN);
     const token = tokenIn(mail.raw);
-    assert.notEqual(createHash('sha256').update(Buffer.from(token, 'hex')).digest('hex').toUpperCase(), before.hash);
+    assert.notEqual(createHash('sha256').update(Buffer.from(token, 'hex')).digest('hex'), before.hash);
     assert.equal((await server.client.completeReset(token, 'second password')).status, 200);
     assert.deepEqual((await sql(database, 'SELECT event FROM audit WHERE letter IS NOT NULL')).map(({ event }) => event), ['letter_replaced']);
   });
 });
 
+const LINE_BREAK = onPostgres ? 'chr(13) || chr(10)' : 'char(13, 10)';
+/** What lets rows be broken. */
+const UNCHECKED = onPostgres
+  ? 'ALTER TABLE letters DROP CONSTRAINT letters_attempts_check; ALTER TABLE accounts DROP CONSTRAINT accounts_kept_session_check'
+  : 'PRAGMA ignore_check_constraints = ON';
+
 /** Rows that no version of Regain writes, in the outbox among good ones. */
 const POISON = {
   'a client address that is none': `UPDATE letters SET ip = 'not an address' WHERE name_key = 'poison0@example.org'`,
-  'a mail address with a line break': `UPDATE accounts SET address = 'a' || char(13, 10) || 'Bcc: b@example.com' WHERE name_key = 'poison1@example.org'`,
+  'a mail address with a line break': `UPDATE accounts SET address = 'a' || ${LINE_BREAK} || 'Bcc: b@example.com' WHERE name_key = 'poison1@example.org'`,
   'a mail address that is none': `UPDATE accounts SET address = 'nobody' WHERE name_key = 'poison2@example.org'`,
   'metadata of another shape': `UPDATE accounts SET metadata = '[1]' WHERE name_key = 'poison3@example.org'`,
-  'a session of another length': `UPDATE accounts SET kept_session = x'00' WHERE name_key = 'poison4@example.org'`,
+  'a session of another length': `UPDATE accounts SET kept_session = ${onPostgres ? `'\\x00'` : `x'00'`} WHERE name_key = 'poison4@example.org'`,
   'more attempts than there are': `UPDATE letters SET attempts = -1 WHERE name_key = 'poison5@example.org'`,
 };
 
@@ -165,7 +171,7 @@ test('broken rows in the outbox hold nobody up: a hundred good letters go out, t
   await importAccounts(installation, poison);
   await relay.refuse();
   for (const name of [...poison, ...names(100)]) assert.equal((await server.client.askForReset(name)).status, 200);
-  await sql(database, `PRAGMA ignore_check_constraints = ON; ${Object.values(POISON).join(';')};`);
+  await sql(database, `${UNCHECKED}; ${Object.values(POISON).join(';')};`);
   await relay.listen();
   await until('the good ones', () => names(100).every((name) => relay.accepted(name).length === 1), 30_000);
   await until('the broken ones to end', async () => (await value(database, 'SELECT sum(open) FROM outbox')) === 0, 30_000);
@@ -181,7 +187,8 @@ test('broken rows in the outbox hold nobody up: a hundred good letters go out, t
   assert.equal(listed.length, 107, 'every letter that can be read is listed');
 });
 
-test('an outbox of the first release, full, is sent by this version; a purpose that it does not know is held', async (t) => {
+// The first release had a file alone.
+test('an outbox of the first release, full, is sent by this version; a purpose that it does not know is held', { skip: onPostgres }, async (t) => {
   const relay = await ScriptedRelay.start(t);
   const installation = await Installation.make(t, { relay: relay.url });
   await mkdir(installation.data, { mode: 0o700 });

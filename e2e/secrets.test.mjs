@@ -6,14 +6,17 @@ import { join } from 'node:path';
 import test from 'node:test';
 
 import { rawExchange, rawRequest } from './lib/client.mjs';
+import { isPostgres } from './lib/database.mjs';
 import { onlyLink, parseMail, tokenOf } from './lib/mail.mjs';
-import { Installation } from './lib/regain.mjs';
+import { dump, Postgres } from './lib/postgres.mjs';
+import { Installation, onPostgres } from './lib/regain.mjs';
 import { ScriptedRelay } from './lib/relay.mjs';
 
 const NAME = 'marker-ann@secret-domain.example';
 const FIRST = 'first-password-marker-0417';
 const SECOND = 'second-password-marker-9313';
 const RELAY_PASSWORD = 'relay-password-marker-2718';
+const DATABASE_PASSWORD = 'database-password-marker-1414';
 const CLIENT_IP = '203.0.113.77';
 
 /** The ways in which a secret may be written down. */
@@ -40,12 +43,24 @@ async function filesUnder(directory) {
   return Promise.all(files.map(async (file) => [file, await readFile(file)]));
 }
 
+/** What is at rest: the files of the data path, and the database where it is in PostgreSQL. */
+async function atRest({ data, database }) {
+  const files = await filesUnder(data);
+  return isPostgres(database) ? [...files, ['the database', await dump(database)]] : files;
+}
+
+/** An installation whose relay, and whose PostgreSQL where there is one, is logged into with a password. */
+async function withPasswords(t, relay, settings = {}) {
+  const url = `smtp://mailer:${RELAY_PASSWORD}@localhost:${relay.port}`;
+  if (!onPostgres) return Installation.make(t, { relay: url, settings });
+  const database = new URL(await (await Postgres.shared()).database());
+  database.password = DATABASE_PASSWORD;
+  return Installation.make(t, { relay: url, settings, database: database.href });
+}
+
 test('both flows at the most talkative log level leave no secret in the log and none in the data path', async (t) => {
   const relay = await ScriptedRelay.start(t, { auth: true });
-  const installation = await Installation.make(t, {
-    relay: `smtp://mailer:${RELAY_PASSWORD}@localhost:${relay.port}`,
-    settings: { trustedProxies: ['127.0.0.1'] },
-  });
+  const installation = await withPasswords(t, relay, { trustedProxies: ['127.0.0.1'] });
   const server = await installation.serve({ env: { REGAIN_LOG: 'trace' } });
   const proxied = { 'x-forwarded-for': CLIENT_IP };
   const send = (path, json) => server.client.send('POST', path, json, proxied);
@@ -63,8 +78,8 @@ test('both flows at the most talkative log level leave no secret in the log and 
   const reset = await tokenIn(mail);
   assert.match((await parseMail(mail.raw)).text, new RegExp(CLIENT_IP.replaceAll('.', '\\.')), 'the marker is in use');
   const check = async (moment) => {
-    for (const [file, bytes] of await filesUnder(installation.data)) {
-      for (const secret of [confirmation, reset, FIRST, SECOND, RELAY_PASSWORD]) {
+    for (const [file, bytes] of await atRest(installation)) {
+      for (const secret of [confirmation, reset, FIRST, SECOND, RELAY_PASSWORD, DATABASE_PASSWORD]) {
         assert.ok(!holds(bytes, secret), `${file} holds a secret ${moment}`);
       }
     }
@@ -87,23 +102,22 @@ test('both flows at the most talkative log level leave no secret in the log and 
   const log = Buffer.from(server.output);
   assert.ok(log.length > 1000, 'there is a log at this level');
   const [sessionData, signature] = session.split(':');
-  const secrets = { confirmation, reset, FIRST, SECOND, RELAY_PASSWORD, NAME, local: NAME.split('@')[0], CLIENT_IP, sessionData, signature };
+  const secrets = { confirmation, reset, FIRST, SECOND, RELAY_PASSWORD, DATABASE_PASSWORD, NAME, local: NAME.split('@')[0], CLIENT_IP, sessionData, signature };
   for (const [what, secret] of Object.entries(secrets)) {
     assert.ok(!holds(log, secret), `the log holds ${what}`);
   }
   // The files were searched for something that is there, so the search works.
-  assert.ok((await filesUnder(installation.data)).some(([, bytes]) => bytes.includes(NAME)));
+  assert.ok((await atRest(installation)).some(([, bytes]) => bytes.includes(NAME)));
 });
 
 test('what operators are shown holds no secret and outsiders cannot read the keys', async (t) => {
   const relay = await ScriptedRelay.start(t, { auth: true });
-  const url = `smtp://mailer:${RELAY_PASSWORD}@localhost:${relay.port}`;
-  const installation = await Installation.make(t, { relay: url });
+  const installation = await withPasswords(t, relay);
   await installation.serve();
   for (const args of [['config', 'show', '--config', installation.file], ['check', '--config', installation.file], ['outbox', 'list', '--config', installation.file]]) {
     const { code, stdout, stderr } = await installation.run(args);
     assert.equal(code, 0, `${args}: ${stderr}`);
-    assert.ok(!holds(Buffer.from(stdout + stderr), RELAY_PASSWORD), args.join(' '));
+    for (const secret of [RELAY_PASSWORD, DATABASE_PASSWORD]) assert.ok(!holds(Buffer.from(stdout + stderr), secret), args.join(' '));
   }
   assert.equal((await stat(installation.data)).mode & 0o077, 0);
   for (const entry of await readdir(installation.data, { withFileTypes: true, recursive: true })) {

@@ -11,7 +11,7 @@ import { makeCertificates } from './lib/certificates.mjs';
 import { onlyLink, tokenOf } from './lib/mail.mjs';
 import { freePort, temporaryDirectory } from './lib/place.mjs';
 import { Receiver, SECRET } from './lib/receiver.mjs';
-import { Installation } from './lib/regain.mjs';
+import { AFTER_A_CRASH, Installation } from './lib/regain.mjs';
 import { pause, until } from './lib/wait.mjs';
 
 const ANN = 'ann@example.org';
@@ -111,7 +111,7 @@ test('a mail that was taken when the server was killed comes again under the sam
 
   receiver.script = () => undefined;
   const restarted = await installation.serve();
-  const second = await receiver.mail('mail.reset', { count: 2 });
+  const second = await receiver.mail('mail.reset', { count: 2, ms: AFTER_A_CRASH });
   assert.equal(second.headers['webhook-id'], first.headers['webhook-id']);
   assert.deepEqual(second.raw, first.raw);
   await installation.letter('reset', 'sent', (letter) => letter.state === 'sent');

@@ -165,3 +165,9 @@ export async function execute(url, text) {
   const { stdout } = await run(`${programs()}/psql`, args, { env, maxBuffer: MUCH });
   return stdout;
 }
+
+/** All that is in a database, as bytes of SQL. */
+export async function dump(url) {
+  const { stdout } = await run(`${programs()}/pg_dump`, ['-d', url], { maxBuffer: MUCH, encoding: 'buffer' });
+  return stdout;
+}

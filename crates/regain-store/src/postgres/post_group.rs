@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use regain_core::letter::NewLetter;
 use regain_core::outbox::repeats::Repeats;
 use regain_core::store::Posted;
-use regain_core::{NameKey, Purpose, StoreError, Timestamp};
+use regain_core::{NameKey, Purpose, StoreError, Timestamp, fail_point};
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
@@ -190,9 +190,12 @@ impl Worker {
     /// Posts all of them in one transaction.
     async fn try_group(&self, requests: &[Request]) -> Result<Vec<Posted>, StepError> {
         let client = self.connections.get().await?;
+        // It is one statement, which commits itself: between the two there is no moment to stop at.
+        fail_point!("store.before_commit", return Err(StepError::TooLate));
         let outcome = self.connections.in_time(post(&client, requests)).await;
         self.connections.give_back(client, &outcome);
         let posted = outcome?;
+        fail_point!("store.after_commit");
         self.commits.fetch_add(1, Ordering::Relaxed);
         if posted.contains(&Posted::Posted) {
             self.bell.ring();
