@@ -190,7 +190,7 @@ impl Worker {
     /// Posts all of them in one transaction.
     async fn try_group(&self, requests: &[Request]) -> Result<Vec<Posted>, StepError> {
         let client = self.connections.get().await?;
-        // It is one statement, which commits itself: between the two there is no moment to stop at.
+        // All of it is sent at once, its commit included: between the two there is no moment to stop at.
         fail_point!("store.before_commit", return Err(StepError::TooLate));
         let outcome = self.connections.in_time(post(&client, requests)).await;
         self.connections.give_back(client, &outcome);
