@@ -198,6 +198,8 @@ describe('a crash', { concurrency: true }, () => {
           AND letter = (SELECT letter FROM tokens WHERE purpose = 'reset' ORDER BY letter DESC LIMIT 1)`);
         assert.equal(used, isNew ? 1 : 0, 'the token is used if, and only if, the password is set');
         if (!isNew) assert.equal((await server.client.completeReset(token, wanted)).status, 200, 'and else still good');
+        // Too early: it takes longer than was thought, on a machine that is busy with others as well.
+        if (!isNew) whole *= 1.1;
         assert.equal((await server.client.completeReset(token, 'another password')).status, 403);
         current = wanted;
         outcomes[isNew ? 'new' : 'old'] += 1;
