@@ -38,6 +38,16 @@ for (const program of ['nginx', 'haproxy']) {
       }
     });
 
+    test('a client that asks too often is refused, whatever it says of itself, and others are not', async (t) => {
+      const { balancer } = await start(t);
+      const statuses = await Promise.all(Array.from({ length: 150 }, (_, i) => {
+        const headers = { 'X-Forwarded-For': `203.0.113.${i}` };
+        return balancer.send('GET', '/health', undefined, { from: CLIENT, headers }).then(({ status }) => status);
+      }));
+      assert.deepEqual([...new Set(statuses)].sort(), [200, 429]);
+      assert.equal((await balancer.send('GET', '/health')).status, 200);
+    });
+
     test('without any process the answer is 502 or 503, soon', async (t) => {
       const { balancer, servers } = await start(t);
       await Promise.all(servers.map((server) => server.stop()));

@@ -90,8 +90,11 @@ export class Balancer {
   async sends(index) {
     const before = (await this.log()).length;
     const alone = new RegExp(` ${this.names[index]}( |$)`, 'm');
+    let sent = 0;
     await until(`a request to reach ${this.names[index]}`, async () => {
-      await this.send('GET', '/health');
+      // Each from another address, since there are limits for one.
+      sent += 1;
+      await this.send('GET', '/health', undefined, { from: `127.1.${sent >> 8}.${(sent & 255) || 1}` });
       return alone.test((await this.log()).slice(before));
     });
   }

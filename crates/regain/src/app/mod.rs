@@ -244,7 +244,11 @@ impl Regain {
         let courier = async {
             match self.role {
                 Role::Both => self.run_courier(stop.clone()).await,
-                Role::Server => self.health.runs_without_courier(),
+                Role::Server => {
+                    self.health.runs_without_courier();
+                    // Letters that are late tell that nobody delivers.
+                    self.health.watch(|| self.service.now(), &stop).await;
+                }
             }
         };
         tokio::join!(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use regain_core::hashing::Verdict;
 use regain_core::store::AccountFilter;
 use regain_core::{HashCost, HashPool, KeyMode, Password, PasswordHash, Rng, Store, StoreError};
@@ -13,6 +14,8 @@ use super::{ImportError, ImportFile, Mistakes, Progress};
 
 /// After so many lines progress is told.
 const STRIDE: u64 = 1_000;
+/// So many accounts are looked for at once.
+const TOGETHER: usize = 64;
 
 /// A file in which nothing is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +63,7 @@ pub async fn check(
     let mut passwords = AdminPasswords { rng, pool: None };
     let mut lines = file.lines()?;
     let mut next_stop = STRIDE;
+    let mut looks = there.map(|store| Looks { store, waiting: Vec::with_capacity(TOGETHER) });
     while let Some(line) = lines.next()? {
         let number = line.number;
         match line.text.and_then(|text| record::parse(text, mode)) {
@@ -70,12 +74,8 @@ pub async fn check(
                 checked.count(entry.password.as_ref());
                 if passwords.are_empty(&entry).await? {
                     mistakes.add(number, Mistake::EmptyAdminPassword);
-                } else if let Some(store) = there {
-                    match standing(store, &entry).await? {
-                        Standing::New => {}
-                        Standing::There => checked.already_there += 1,
-                        Standing::Conflict(mistake) => mistakes.add(number, mistake),
-                    }
+                } else if let Some(looks) = &mut looks {
+                    looks.add(number, *entry, &mut checked, &mut mistakes).await?;
                 }
             }
         }
@@ -83,6 +83,9 @@ pub async fn check(
             next_stop = lines.number() + STRIDE;
             progress(file.progress(&lines));
         }
+    }
+    if let Some(looks) = &mut looks {
+        looks.finish(&mut checked, &mut mistakes).await?;
     }
     progress(file.progress(&lines));
     drop(lines);
@@ -128,6 +131,37 @@ fn confirm(
 
 async fn is_empty(store: &dyn Store) -> Result<bool, StoreError> {
     Ok(store.accounts(AccountFilter { limit: 1, ..AccountFilter::default() }).await?.is_empty())
+}
+
+/// Accounts that are yet to be looked for in the store: many at once, since it may be a round trip away.
+struct Looks<'a> {
+    store: &'a dyn Store,
+    waiting: Vec<(u64, Entry)>,
+}
+
+impl Looks<'_> {
+    async fn add(
+        &mut self,
+        number: u64,
+        entry: Entry,
+        checked: &mut Checked,
+        mistakes: &mut Mistakes,
+    ) -> Result<(), StoreError> {
+        self.waiting.push((number, entry));
+        if self.waiting.len() < TOGETHER { Ok(()) } else { self.finish(checked, mistakes).await }
+    }
+
+    async fn finish(&mut self, checked: &mut Checked, mistakes: &mut Mistakes) -> Result<(), StoreError> {
+        let standings = join_all(self.waiting.iter().map(|(_, entry)| standing(self.store, entry))).await;
+        for ((number, _), standing) in self.waiting.drain(..).zip(standings) {
+            match standing? {
+                Standing::New => {}
+                Standing::There => checked.already_there += 1,
+                Standing::Conflict(mistake) => mistakes.add(number, mistake),
+            }
+        }
+        Ok(())
+    }
 }
 
 enum Standing {
