@@ -4,6 +4,8 @@
 //! Nothing here knows HTTP or SMTP, and the rules about accounts live in `regain-core`: a step here is one
 //! transaction whose conditions are in its SQL.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod columns;
 mod data_lock;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 pub mod moving;

@@ -10,26 +10,7 @@ use tokio_postgres::types::FromSql;
 
 use super::error::StepError;
 
-/// The columns that [`letter`] reads, of a table called `l`.
-macro_rules! letter_columns {
-    () => {
-        "l.id, l.purpose, l.name_key, l.account, l.ip, l.agent, l.posted, l.deadline, l.due, l.attempts, \
-         l.repeats, l.state, l.ended, l.last_error, l.relay_reply, l.token_key, l.replaces, l.crashes"
-    };
-}
-/// The columns that [`account`] reads, of a table called `a`.
-macro_rules! account_columns {
-    () => {
-        "a.id, a.name, a.name_key, a.address, a.password, a.generation, a.kept_session, a.is_admin, \
-         a.is_confirmed, a.is_disabled, a.metadata, a.created"
-    };
-}
-pub(crate) use {account_columns, letter_columns};
-
-/// How many columns [`account`] reads.
-pub(crate) const ACCOUNT_WIDTH: usize = 12;
-/// How many columns [`letter`] reads.
-pub(crate) const LETTER_WIDTH: usize = 18;
+pub(crate) use crate::columns::{ACCOUNT_WIDTH, LETTER_WIDTH, account_columns, letter_columns};
 
 /// Reads a letter, from the row's first column on. A client's address that is none is left out: the mail can do without.
 pub(crate) fn letter(row: &Row) -> Result<Letter, StepError> {
