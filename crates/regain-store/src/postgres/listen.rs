@@ -11,12 +11,12 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::clock::DatabaseClock;
 use super::error::{PostgresError, words};
 use super::migrate::why_not;
 use super::pool::SESSION;
+use super::servers::Servers;
 use super::settings::PostgresSettings;
 
 /// A process says at most so often that it has posted: a notification makes commits queue for a moment, in all the database.
@@ -50,12 +50,12 @@ impl Listener {
     /// Connects, asks for the time and listens from then on; connects again whenever the connection is lost.
     pub(super) async fn start(
         settings: &PostgresSettings,
-        tls: MakeRustlsConnect,
+        servers: Servers,
         clock: Arc<DatabaseClock>,
     ) -> Result<Self, PostgresError> {
         let bell = Bell(Arc::new(Notify::new()));
         let heard = Arc::new(Notify::new());
-        let line = Line { settings: settings.clone(), tls, clock, bell: bell.clone(), heard: heard.clone() };
+        let line = Line { servers, clock, bell: bell.clone(), heard: heard.clone() };
         let connected = line
             .connect()
             .await
@@ -84,8 +84,7 @@ impl Drop for Listener {
 }
 
 struct Line {
-    settings: PostgresSettings,
-    tls: MakeRustlsConnect,
+    servers: Servers,
     clock: Arc<DatabaseClock>,
     bell: Bell,
     heard: Arc<Notify>,
@@ -122,8 +121,7 @@ impl Line {
     }
 
     async fn connect(&self) -> Result<Connected, String> {
-        let connecting = self.settings.config.connect(self.tls.clone());
-        let (client, mut connection) = timeout(PATIENCE * 3, connecting)
+        let (client, mut connection) = timeout(PATIENCE * 3, self.servers.connect())
             .await
             .map_err(|_| "it does not answer".to_owned())?
             .map_err(|error| why_not(&error))?;

@@ -10,6 +10,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{PostgresError, words};
 use super::pool::SESSION;
+use super::servers::Servers;
 use super::settings::PostgresSettings;
 
 /// A step of the schema. Its number is its place in [`MIGRATIONS`], counted from 1: the same numbers as on SQLite.
@@ -159,7 +160,7 @@ pub(crate) async fn connect(
     tls: &MakeRustlsConnect,
 ) -> Result<Client, PostgresError> {
     let unreachable = |reason| PostgresError::Unreachable { database: settings.to_string(), reason };
-    let (client, connection) = timeout(CONNECT, settings.config.connect(tls.clone()))
+    let (client, connection) = timeout(CONNECT, Servers::of(settings, tls.clone()).connect())
         .await
         .map_err(|_| unreachable("it does not answer".to_owned()))?
         .map_err(|error| unreachable(why_not(&error)))?;

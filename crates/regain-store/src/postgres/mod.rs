@@ -10,6 +10,7 @@ pub(crate) mod migrate;
 mod pool;
 mod post_group;
 mod rows;
+mod servers;
 mod settings;
 mod steps;
 mod store;
@@ -27,6 +28,7 @@ pub use settings::{PostgresSettings, SettingsError};
 use listen::Listener;
 use pool::Connections;
 use post_group::PostGroup;
+use servers::Servers;
 
 /// How a database is used.
 #[derive(Clone, Debug)]
@@ -105,8 +107,10 @@ impl PostgresStore {
         let tls = tls::connector(settings)?;
         let key_mode = prepare(settings, &tls, options.key_mode_if_new).await?;
         let clock = Arc::new(DatabaseClock::start());
-        let listener = Listener::start(settings, tls.clone(), clock.clone()).await?;
-        let connections = Arc::new(Connections::new(settings, tls, options.connections, options.patience)?);
+        let servers = Servers::of(settings, tls);
+        let listener = Listener::start(settings, servers.clone(), clock.clone()).await?;
+        let connections =
+            Arc::new(Connections::new(settings, servers, options.connections, options.patience)?);
         let posts = PostGroup::start(
             connections.clone(),
             listener.bell(),

@@ -5,15 +5,13 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts, Transaction,
-};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Transaction};
 use futures_util::future::BoxFuture;
 use regain_core::StoreError;
 use tokio::time::timeout;
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{PostgresError, StepError};
+use super::servers::Servers;
 use super::settings::PostgresSettings;
 
 /// A step that meets others at the same rows is done so often before it is given up.
@@ -47,19 +45,14 @@ impl Connections {
     /// at most `patience`.
     pub(crate) fn new(
         settings: &PostgresSettings,
-        tls: MakeRustlsConnect,
+        servers: Servers,
         size: usize,
         patience: Duration,
     ) -> Result<Self, PostgresError> {
         let how = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(settings.config.clone(), tls, how);
-        let tell = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
-            Box::pin(async move { client.batch_execute(SESSION).await.map_err(HookError::Backend) })
-        });
+        let manager = Manager::from_connect(settings.config.clone(), servers, how);
         let pool = Pool::builder(manager)
             .max_size(size.max(1))
-            .timeouts(Timeouts { wait: Some(patience), create: Some(patience), recycle: Some(patience) })
-            .post_create(tell)
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| PostgresError::Tls(error.to_string()))?;
@@ -73,13 +66,7 @@ impl Connections {
     ) -> Result<T, StoreError> {
         let mut attempt = 1;
         loop {
-            let mut client = match self.get().await {
-                Ok(client) => client,
-                Err(error) => {
-                    self.note(&error);
-                    return Err(error.into());
-                }
-            };
+            let mut client = self.get().await?;
             let outcome = self.in_time(work(&mut client, PhantomData)).await;
             self.give_back(client, &outcome);
             match outcome {
@@ -106,14 +93,16 @@ impl Connections {
         .await
     }
 
+    /// A connection, for at most the usual patience: to wait for a free one and to make it, together.
+    pub(crate) async fn get(&self) -> Result<Object, StepError> {
+        let late = Err(StepError::Pool("no connection to it was to be had in time"));
+        let got = timeout(self.patience, async { Ok(self.pool.get().await?) }).await.unwrap_or(late);
+        got.inspect_err(|error| self.note(error))
+    }
+
     /// How long a step waits, for a connection and for its answer.
     pub(crate) fn patience(&self) -> Duration {
         self.patience
-    }
-
-    /// A connection, for at most the usual patience.
-    pub(crate) async fn get(&self) -> Result<Object, StepError> {
-        Ok(self.pool.get().await?)
     }
 
     /// Waits for an answer for at most the usual patience.

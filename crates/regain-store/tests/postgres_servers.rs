@@ -1,0 +1,133 @@
+//! Servers that hang: nobody waits for them longer than need be.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail by panicking")]
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use regain_core::letter::{LetterId, NewLetter, Purpose};
+use regain_core::outbox::repeats::Repeats;
+use regain_core::store::Posted;
+use regain_core::{Clock, KeyMode, Limits, Name, OsRng, Store, StoreError};
+use regain_store::testing::Cluster;
+use regain_store::{PostgresOptions, PostgresStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{sleep, timeout};
+
+async fn open(url: &str, options: PostgresOptions) -> PostgresStore {
+    PostgresStore::open(&url.parse().unwrap(), options).await.unwrap()
+}
+
+async fn post(store: &PostgresStore, name: &str) -> Result<Posted, StoreError> {
+    let now = store.clock().now();
+    let letter = NewLetter {
+        id: LetterId::new(now, &OsRng).unwrap(),
+        purpose: Purpose::Reset,
+        name_key: Name::parse(name, KeyMode::Folded).unwrap().key().clone(),
+        ip: None,
+        agent: None,
+        posted: now,
+        deadline: now + Duration::from_secs(3600),
+    };
+    store.post(letter, Repeats::under(&Limits::default()), now).await
+}
+
+/// Posts until it works, for a while.
+async fn comes_back(store: &PostgresStore) {
+    let posted = async { while post(store, "again@example.org").await.is_err() {} };
+    timeout(Duration::from_secs(15), posted).await.expect("a database that is back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_nothing_does_not_keep_anybody_from_the_next_one() {
+    let database = Cluster::shared().fresh_database().await;
+    // Takes connections and never says a word.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = database
+        .replace("127.0.0.1", &format!("127.0.0.1:{},127.0.0.1", silent.local_addr().unwrap().port()));
+    let store = open(&format!("{url}?connect_timeout=1"), PostgresOptions::default()).await;
+    post(&store, "first@example.org").await.unwrap();
+    // New connections, at once: the one that worked is the first to be asked.
+    let begun = Instant::now();
+    for outcome in join_all((0..10).map(|_| store.outbox_status())).await {
+        outcome.unwrap();
+    }
+    assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_never_set_up_is_given_up_in_time() {
+    let database = Cluster::shared().fresh_database().await;
+    let (port, swallows) = line_before(Cluster::shared().port()).await;
+    let url = database.replace(&Cluster::shared().port().to_string(), &port.to_string());
+    let patience = Duration::from_secs(1);
+    let options = PostgresOptions { connections: 1, patience, ..PostgresOptions::default() };
+    // Its connections are made when they are first needed: now.
+    let store = open(&url, options).await;
+    swallows.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        let read = timeout(patience * 2, store.outbox_status()).await.expect("an answer");
+        assert!(matches!(read, Err(StoreError::Unavailable(_))));
+        let posted = timeout(patience * 3, post(&store, "ann@example.org")).await.expect("an answer");
+        assert!(matches!(posted, Err(StoreError::Unavailable(_))));
+    }
+    swallows.store(false, Ordering::Relaxed);
+    comes_back(&store).await;
+}
+
+/// A line to that port. Where it swallows, it passes on what a new connection begins with, but not the setting up.
+async fn line_before(port: u16) -> (u16, Arc<AtomicBool>) {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let near = listener.local_addr().unwrap().port();
+    let swallows = Arc::new(AtomicBool::new(false));
+    let does = swallows.clone();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) = server.into_split();
+            let swallows = does.clone();
+            tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 1 << 16];
+                while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
+                    let sent = bytes.get(..count).unwrap();
+                    let is_setting_up = sent.windows(11).any(|word| word == b"search_path");
+                    if swallows.load(Ordering::Relaxed) && is_setting_up {
+                        continue;
+                    }
+                    to_server.write_all(sent).await.unwrap();
+                }
+            });
+        }
+    });
+    (near, swallows)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_pile_up_behind_a_lock_are_answered_in_time() {
+    let database = Cluster::shared().fresh_database().await;
+    let store = open(&database, PostgresOptions::default()).await;
+    let (client, connection) = tokio_postgres::connect(&database, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute("BEGIN; LOCK TABLE regain.letters").await.unwrap();
+    // Some are under way when the next ones come, and have to be done once more, each alone.
+    let posts = (0..12).map(|number: u32| {
+        let store = &store;
+        async move {
+            sleep(Duration::from_millis(200) * (number / 4)).await;
+            let begun = Instant::now();
+            let posted = post(store, &format!("n{number}@example.org")).await;
+            (posted, begun.elapsed())
+        }
+    });
+    for (posted, took) in join_all(posts).await {
+        assert!(matches!(posted, Err(StoreError::Unavailable(_))), "{posted:?}");
+        assert!(took < Duration::from_millis(6_500), "{took:?}");
+    }
+    client.batch_execute("ROLLBACK").await.unwrap();
+    comes_back(&store).await;
+}
