@@ -1,4 +1,4 @@
-//! Servers that hang: nobody waits for them longer than need be.
+//! Servers that hang, and servers that take no writes any more: nobody waits for them longer than need be.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail by panicking")]
 
@@ -105,6 +105,73 @@ async fn line_before(port: u16) -> (u16, Arc<AtomicBool>) {
         }
     });
     (near, swallows)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_step_that_waits_in_vain_closes_all_connections_that_look_alive() {
+    let cluster = Cluster::start(&["fsync=off"]);
+    let options = PostgresOptions { patience: Duration::from_secs(2), ..PostgresOptions::default() };
+    let store = open(&cluster.url("postgres"), options).await;
+    for outcome in join_all((0..10).map(|_| store.outbox_status())).await {
+        outcome.unwrap();
+    }
+    cluster.freeze();
+    assert!(matches!(store.outbox_status().await, Err(StoreError::Unavailable(_))));
+    // Those that were idle are gone: the next step finds none that hangs, and makes one as soon as that is possible.
+    let begun = Instant::now();
+    let next = store.outbox_status();
+    let thaw = async {
+        sleep(Duration::from_millis(500)).await;
+        cluster.thaw();
+    };
+    let (next, ()) = tokio::join!(next, thaw);
+    next.unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(500), "it was done while the server hung");
+    let (client, connection) =
+        tokio_postgres::connect(&cluster.url("postgres"), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'regain'";
+    let few = async {
+        // The one that listens, and one of the pool.
+        while client.query_one(count, &[]).await.unwrap().get::<_, i64>(0) > 2 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), few).await.expect("the old connections are closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_made_read_only_takes_nothing_from_then_on() {
+    let cluster = Cluster::start(&["fsync=off"]);
+    let store = open(&cluster.url("postgres"), PostgresOptions::default()).await;
+    post(&store, "before@example.org").await.unwrap();
+    let set = async |value: &str| {
+        // Two statements: this one cannot be in a transaction.
+        let who_may = "SET default_transaction_read_only = off";
+        let (client, connection) =
+            tokio_postgres::connect(&cluster.url("postgres"), tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(who_may).await.unwrap();
+        let set = format!("ALTER SYSTEM SET default_transaction_read_only = {value}");
+        client.batch_execute(&set).await.unwrap();
+        client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    };
+    set("on").await;
+    let refused = async {
+        let mut number = 0;
+        while post(&store, &format!("n{number}@example.org")).await.is_ok() {
+            number += 1;
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), refused).await.expect("a server that refuses");
+    for number in 0..20 {
+        let refused = post(&store, &format!("late{number}@example.org")).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))));
+    }
+    assert!(store.is_failing());
+    set("off").await;
+    comes_back(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -147,6 +147,13 @@ impl StepError {
         }
     }
 
+    /// Whether all connections that were made before are likely to be of no use: they lead to a server that hangs, or that
+    /// takes no writes any more.
+    pub(crate) fn spoils_all(&self) -> bool {
+        matches!(self, Self::TooLate)
+            || self.code().is_some_and(|code| *code == SqlState::READ_ONLY_SQL_TRANSACTION)
+    }
+
     fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Postgres(error) => error.code(),

@@ -19,11 +19,11 @@ const ATTEMPTS: usize = 8;
 
 /// What each session is told. Names are looked up in our schema alone, whatever the role's defaults. Half a group is never
 /// seen, so the weakest isolation suffices; who waits for a row longer than this is better off with an error. A server whose
-/// commits do not wait for the disk is told to wait. A transaction whose client has vanished lets go of its rows.
+/// commits do not wait for the disk is told to wait. A transaction whose client has vanished lets go of its rows. Whether it
+/// may write is left to the server: one that is made read-only refuses from the next step on.
 pub(super) const SESSION: &str = "
     SET search_path = regain, pg_temp;
     SET default_transaction_isolation = 'read committed';
-    SET default_transaction_read_only = off;
     SET jit = off;
     SET lock_timeout = '4s';
     SET statement_timeout = 0;
@@ -120,6 +120,10 @@ impl Connections {
             Err(error) => {
                 if error.spoils_connection() {
                     drop(Object::take(client));
+                }
+                if error.spoils_all() {
+                    // They look alive, and each would cost another step its patience.
+                    self.pool.retain(|_, _| false);
                 }
                 self.note(error);
             }
