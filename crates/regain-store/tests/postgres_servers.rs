@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use regain_core::letter::{LetterId, NewLetter, Purpose};
 use regain_core::outbox::repeats::Repeats;
 use regain_core::store::Posted;
@@ -171,6 +171,53 @@ async fn a_server_that_is_made_read_only_takes_nothing_from_then_on() {
     }
     assert!(store.is_failing());
     set("off").await;
+    comes_back(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_wait_for_its_standby_is_cancelled_is_not_answered() {
+    let cluster = Cluster::start(&["fsync=off"]);
+    let store = open(&cluster.url("postgres"), PostgresOptions::default()).await;
+    post(&store, "before@example.org").await.unwrap();
+    // There is no standby.
+    cluster.run("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'").await;
+    cluster.run("postgres", "SELECT pg_reload_conf()").await;
+    let cancel = async {
+        let (client, connection) =
+            tokio_postgres::connect(&cluster.url("postgres"), tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let cancel =
+            "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        while client.query_one(cancel, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+        Instant::now()
+    };
+    let is_cancelled = AtomicBool::new(false);
+    // Those that come before the setting is in force are done.
+    let posts = async {
+        for number in 0.. {
+            let posted = post(&store, &format!("n{number}@example.org")).await;
+            if posted.is_err() || is_cancelled.load(Ordering::Relaxed) {
+                return (posted, Instant::now());
+            }
+        }
+        unreachable!()
+    };
+    let cancel = async {
+        let cancelled = cancel.await;
+        is_cancelled.store(true, Ordering::Relaxed);
+        cancelled
+    };
+    let ((posted, answered), cancelled) =
+        timeout(Duration::from_secs(20), join(posts, cancel)).await.expect("a commit that waits");
+    assert!(matches!(posted, Err(StoreError::Unavailable(_))), "{posted:?}");
+    assert!(
+        answered.saturating_duration_since(cancelled) < Duration::from_secs(2),
+        "it was the end of its patience"
+    );
+    cluster.run("postgres", "ALTER SYSTEM RESET synchronous_standby_names").await;
+    cluster.run("postgres", "SELECT pg_reload_conf()").await;
     comes_back(&store).await;
 }
 

@@ -3,6 +3,7 @@
 //! The client library goes through the servers too, but bounds only how long TCP takes: a server that takes connections and
 //! says nothing would keep everybody from the one that took its place.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::{Host, LoadBalanceHosts};
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, Connection, Error, Socket};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::pool::SESSION;
@@ -98,15 +99,29 @@ impl Drop for Attempt<'_> {
 impl Connect for Servers {
     fn connect(&self, _: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
         Box::pin(async move {
-            let (client, connection) = Self::connect(self).await?;
+            let (client, mut connection) = Self::connect(self).await?;
             let reading = tokio::spawn(async move {
                 // Whoever waits for an answer gets the error too.
-                let _ = connection.await;
+                while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+                    if is_given_up(&message) {
+                        tracing::error!(
+                            event = "commit_not_replicated",
+                            "somebody cancelled a commit that waited for its standby; it is not answered"
+                        );
+                        break;
+                    }
+                }
             });
             client.batch_execute(SESSION).await?;
             Ok((client, reading))
         })
     }
+}
+
+/// Whether the server says that the commit it is about to confirm is on no standby: an administrator has cancelled its wait
+/// (`SyncRepWaitForLSN` in PostgreSQL's `syncrep.c`). Told by the routine, since the words are in the server's language.
+fn is_given_up(message: &AsyncMessage) -> bool {
+    matches!(message, AsyncMessage::Notice(notice) if notice.routine() == Some("SyncRepWaitForLSN"))
 }
 
 /// The same for each of its servers alone. Where it names more of one thing than of another it stays as it is: the client
