@@ -1,4 +1,5 @@
-// Owns the network between the program and its database: a line that works, swallows everything, or is cut.
+// Owns the network between the program and its database: a line that works, swallows everything or the answers alone, or is
+// cut.
 
 import net from 'node:net';
 
@@ -20,6 +21,7 @@ export class Line {
     this.target = target;
     this.pairs = new Set();
     this.isBlack = false;
+    this.isDeaf = false;
     this.isCut = false;
     /** How many connections there have been. */
     this.taken = 0;
@@ -29,6 +31,7 @@ export class Line {
   /** Passes everything on (again), also what came meanwhile. */
   pass() {
     this.isBlack = false;
+    this.isDeaf = false;
     this.isCut = false;
     for (const pair of this.pairs) this.connect(pair);
   }
@@ -40,6 +43,11 @@ export class Line {
       near.pause();
       far?.pause();
     }
+  }
+
+  /** Half a line: the server gets everything and does it, and its answers are lost for good. */
+  deafen() {
+    this.isDeaf = true;
   }
 
   /** Closes all connections, and new ones at once until `pass`. */
@@ -84,7 +92,7 @@ export class Line {
       far.on('error', () => {});
       far.on('close', () => near.destroy());
       near.on('data', (bytes) => far.write(bytes));
-      far.on('data', (bytes) => near.write(bytes));
+      far.on('data', (bytes) => this.isDeaf || near.write(bytes));
     }
     near.resume();
     pair.far.resume();
