@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use regain_core::store::{Deleted, Put, Registered, Retention, Retried, TokenStanding};
+use regain_core::limits::Limits;
+use regain_core::outbox::repeats::Repeats;
+use regain_core::store::{Deleted, Posted, Put, Registered, Retention, Retried, TokenStanding};
 use regain_core::testing::contract::fixture::{ANN, DAY, HOUR, new_account};
 use regain_core::{LetterState, Purpose, Store};
 use regain_store::PostgresStore;
@@ -87,6 +89,22 @@ async fn a_letter_that_is_dropped_while_its_account_comes_is_forgotten() {
     let made = scene.between(hold, |s| async move { s.put_account(put, now).await }, drop).await;
     assert!(matches!(made, Put::Created(_)));
     assert_eq!(scene.count("letters").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_meets_a_letter_as_it_expires_posts_another() {
+    let scene = Scene::new().await;
+    let repeats = Repeats::under(&Limits::default());
+    let old = scene.posted(Purpose::Reset, ANN).await;
+    scene.f.clock.advance(HOUR * 2);
+    let now = scene.f.now();
+    let letter = scene.f.letter(Purpose::Reset, ANN);
+    let expire =
+        format!("UPDATE letters SET state = 'expired', ended = {} WHERE ended IS NULL", now.as_millis());
+    let posted = scene.between(&expire, |s| async move { s.post(letter, repeats, now).await }, "").await;
+    assert_eq!(posted, Posted::Posted);
+    assert_eq!(scene.f.reload(old).await.repeats, 0);
+    assert_eq!(scene.f.store.outbox_status().await.unwrap().open, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,7 +25,25 @@ pub(crate) struct Request {
 ///
 /// Who posts for a name holds a lock of that name from before the look until after the commit, so that the next one, in
 /// whatever process, sees what came of this.
+///
+/// A courier may close an open letter as expired while a request is counted on it. Such a request is decided anew, as what
+/// comes behind an expired letter, in another transaction.
 pub(crate) async fn post(client: &Object, requests: &[Request]) -> Result<Vec<Posted>, StepError> {
+    let mut answers = vec![None; requests.len()];
+    loop {
+        let left: Vec<usize> = (0..requests.len()).filter(|at| answers[*at].is_none()).collect();
+        if left.is_empty() {
+            return Ok(answers.into_iter().flatten().collect());
+        }
+        let asked: Vec<&Request> = left.iter().map(|at| &requests[*at]).collect();
+        for (at, answer) in left.into_iter().zip(post_once(client, &asked).await?) {
+            answers[at] = answer;
+        }
+    }
+}
+
+/// Answers `None` for what is to be decided anew.
+async fn post_once(client: &Object, requests: &[&Request]) -> Result<Vec<Option<Posted>>, StepError> {
     let lock = client.prepare_cached(LOCK).await?;
     let write = client.prepare_cached(WRITE).await?;
     let locks = locks(requests);
@@ -45,10 +63,11 @@ pub(crate) async fn post(client: &Object, requests: &[Request]) -> Result<Vec<Po
     written
         .iter()
         .map(|row| match get::<&str>(row, 0)? {
-            "posted" => Ok(Posted::Posted),
-            "merged" => Ok(Posted::Merged),
-            "swallowed" => Ok(Posted::Swallowed),
-            "full" => Ok(Posted::Full),
+            "posted" => Ok(Some(Posted::Posted)),
+            "merged" => Ok(Some(Posted::Merged)),
+            "swallowed" => Ok(Some(Posted::Swallowed)),
+            "full" => Ok(Some(Posted::Full)),
+            "gone" => Ok(None),
             _ => Err(StepError::Row("what came of a request".to_owned())),
         })
         .collect()
@@ -58,6 +77,7 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(number) FROM unnest($1::bigint[
 
 /// Each request's look and what it comes to, in their order, and then the writing. A subselect for each look, so that each
 /// is by index whatever the planner thinks of how many requests there are. A full outbox takes as many as there is room for.
+/// The count waits for whoever has the letter in hand, and sees what became of it.
 const WRITE: &str = "
     WITH asked AS (
         SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
@@ -111,12 +131,14 @@ const WRITE: &str = "
         SET deadline = CASE WHEN what = 'merged' THEN greatest(l.deadline, decided.deadline) ELSE l.deadline END,
             repeats = least(l.repeats + 1, 4294967295)
         FROM decided
-        WHERE l.id = coalesce(merges, swallowed_by) AND what IN ('merged', 'swallowed')
+        WHERE l.id = coalesce(merges, swallowed_by) AND what IN ('merged', 'swallowed') AND l.state <> 'expired'
+        RETURNING place
     )
-    SELECT what FROM decided ORDER BY place";
+    SELECT CASE WHEN what = 'merged' AND place NOT IN (SELECT place FROM counted) THEN 'gone' ELSE what END
+    FROM decided ORDER BY place";
 
 /// The locks of the requests' names, each once and in their order.
-fn locks(requests: &[Request]) -> Vec<i64> {
+fn locks(requests: &[&Request]) -> Vec<i64> {
     let mut locks: Vec<i64> = requests
         .iter()
         .filter(|request| request.repeats.per_address)
@@ -152,7 +174,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(requests: &'a [Request]) -> Self {
+    fn of(requests: &[&'a Request]) -> Self {
         let mut columns = Self::default();
         for Request { letter, repeats, now } in requests {
             columns.id.push(letter.id.as_bytes());
