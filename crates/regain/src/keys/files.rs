@@ -23,6 +23,13 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), KeysError> {
     write_by(path, text, |part, path| fs::rename(part, path))
 }
 
+/// As [`write_new`], but leaves a file that is there as it is: of several processes that write it at once, one does.
+pub(super) fn write_missing(path: &Path, text: &str) -> Result<(), KeysError> {
+    write_by(path, text, |part, path| {
+        if path.symlink_metadata().is_ok() { fs::remove_file(part) } else { fs::rename(part, path) }
+    })
+}
+
 /// As [`write_new`], and never in place of one that is there.
 ///
 /// # Errors
@@ -42,6 +49,9 @@ fn write_by(
     put: impl FnOnce(&Path, &Path) -> io::Result<()>,
 ) -> Result<(), KeysError> {
     let write = || {
+        let folder = path.parent().map(File::open).transpose()?;
+        // One process at a time, until the folder is closed. Where the file system knows no locks, it goes without.
+        let _ = folder.as_ref().map(File::lock);
         let part = path.with_extension("part");
         // One that a crash has left may have any mode.
         match fs::remove_file(&part) {
@@ -52,7 +62,7 @@ fn write_by(
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         put(&part, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        folder.map_or(Ok(()), |folder| folder.sync_all())
     };
     write().map_err(|error| KeysError::Io { path: path.to_owned(), error })
 }

@@ -11,6 +11,7 @@ use regain_core::{
     TokenKeys,
 };
 
+use super::files::write_missing;
 use super::{
     Keys, KeysError, agree, parse_signing_key, parse_token_key, public_key_pem, read, signing_key_pem,
     token_key_text, write_new,
@@ -121,7 +122,8 @@ impl FoundKeys {
         Some(SigningKeys::new(self.signing.clone()?, self.other_public.clone()))
     }
 
-    /// Makes the keys that are missing, and writes the public half of the signing key down.
+    /// Makes the keys that are missing, and writes the public half of the signing key down. Where another process on the same
+    /// data path has made one since the look, that one counts.
     pub(super) fn make_missing(self, is_new: bool, rng: &dyn Rng) -> Result<Keys, KeysError> {
         let io = |error| KeysError::Io { path: self.folder.clone(), error };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(io)?;
@@ -136,8 +138,9 @@ impl FoundKeys {
             None => {
                 warn_of(SIGNING, "all sessions end");
                 let key = SigningKey::generate()?;
-                write_new(&self.folder.join(SIGNING), &signing_key_pem(&key)?)?;
-                Arc::new(key)
+                let path = self.folder.join(SIGNING);
+                write_missing(&path, &signing_key_pem(&key)?)?;
+                Arc::new(parsed(&path, parse_signing_key)?.unwrap_or(key))
             }
         };
         publish(signing.public_key(), &self.folder)?;
@@ -146,8 +149,9 @@ impl FoundKeys {
             None => {
                 warn_of(TOKEN, "mails that wait for another attempt get new links");
                 let key = TokenKey::random(rng)?;
-                write_new(&self.folder.join(TOKEN), &token_key_text(&key))?;
-                key
+                let path = self.folder.join(TOKEN);
+                write_missing(&path, &token_key_text(&key))?;
+                parsed(&path, parse_token_key)?.unwrap_or(key)
             }
         };
         Ok(Keys {

@@ -35,6 +35,21 @@ async fn keys_are_made_once_and_found_again() {
     }
 }
 
+#[test]
+fn processes_that_start_at_once_on_one_data_path_have_the_same_keys() {
+    let data = tempfile::tempdir().unwrap();
+    let looks: Vec<_> = (0..6).map(|_| FoundKeys::look(&config(data.path())).unwrap()).collect();
+    let offers: Vec<KeyOffer> = std::thread::scope(|scope| {
+        let make = |found: FoundKeys| scope.spawn(|| found.make_missing(true, &OsRng).unwrap().offer());
+        let starts: Vec<_> = looks.into_iter().map(make).collect();
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
+    });
+    let kept = FoundKeys::look(&config(data.path())).unwrap().offer();
+    assert!(offers.iter().all(|offer| *offer == kept));
+    let files = fs::read_dir(data.path().join("keys")).unwrap().count();
+    assert_eq!(files, 3, "auth.key, auth.pub and token.key");
+}
+
 #[tokio::test]
 async fn a_look_makes_nothing_and_names_what_is_not_there() {
     let (data, store) = (tempfile::tempdir().unwrap(), MemoryStore::default());
