@@ -40,6 +40,20 @@ pub async fn a_repeat_within_the_cooldown_is_swallowed(store: Arc<dyn Store>) {
     assert_eq!(f.post(Purpose::Reset, ANN).await, Posted::Posted);
 }
 
+pub async fn a_letter_that_ended_while_the_clock_was_ahead_swallows_nothing(store: Arc<dyn Store>) {
+    let f = Fixture::new(store);
+    f.account(ANN).await;
+    let right = f.now();
+    f.clock.advance(HOUR * 2);
+    f.mailed(Purpose::Reset, ANN).await;
+    f.clock.set(right);
+    assert_eq!(f.post(Purpose::Reset, ANN).await, Posted::Posted);
+    f.deliver_one().await;
+    assert_eq!(f.post(Purpose::Reset, ANN).await, Posted::Swallowed, "the one of now does");
+    f.clock.advance(MINUTE);
+    assert_eq!(f.post(Purpose::Reset, ANN).await, Posted::Posted);
+}
+
 pub async fn a_repeat_after_an_expired_letter_is_posted(store: Arc<dyn Store>) {
     let f = Fixture::new(store);
     f.account(ANN).await;

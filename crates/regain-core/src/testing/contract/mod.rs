@@ -60,6 +60,7 @@ macro_rules! store_contract {
             tokens: an_expired_confirmation_is_refused,
             letters: an_open_letter_takes_repeats,
             letters: a_repeat_within_the_cooldown_is_swallowed,
+            letters: a_letter_that_ended_while_the_clock_was_ahead_swallows_nothing,
             letters: a_repeat_after_an_expired_letter_is_posted,
             letters: five_mails_a_day_while_the_last_link_is_good,
             letters: purposes_and_names_do_not_share_limits,

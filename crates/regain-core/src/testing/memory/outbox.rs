@@ -97,6 +97,9 @@ impl State {
             open.repeats += 1;
             return Some(Posted::Merged);
         }
+        // What a clock that was wrong has ended far ahead does not count.
+        let is_past = |l: &Letter| l.ended.is_none_or(|end| end < now + repeats.cooldown);
+        let same = |l: &Letter| same(l) && is_past(l);
         let closed = self.letters.iter_mut().map(|r| &mut r.letter).filter(|l| same(l));
         let is_fresh = |l: &Letter| {
             l.state != LetterState::Expired && l.ended.is_some_and(|end| now < end + repeats.cooldown)

@@ -77,7 +77,8 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(number) FROM unnest($1::bigint[
 
 /// Each request's look and what it comes to, in their order, and then the writing. A subselect for each look, so that each
 /// is by index whatever the planner thinks of how many requests there are. A full outbox takes as many as there is room for.
-/// The count waits for whoever has the letter in hand, and sees what became of it.
+/// Letters that a clock which was wrong has ended far ahead, by more than the cooldown, are as if they were not there. The
+/// count waits for whoever has the letter in hand, and sees what became of it.
 const WRITE: &str = "
     WITH asked AS (
         SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
@@ -92,11 +93,12 @@ const WRITE: &str = "
              ORDER BY l.id DESC LIMIT 1) AS open,
             (SELECT CASE WHEN l.state <> 'expired' AND l.ended > asked.cooldown THEN l.id END FROM letters l
              WHERE l.purpose = asked.purpose AND l.name_key = asked.name_key AND l.ended IS NOT NULL
+               AND l.ended < 2 * asked.now - asked.cooldown
              ORDER BY l.ended DESC LIMIT 1) AS just_ended,
             (SELECT last.id
              FROM (SELECT l.id FROM letters l
                    WHERE l.purpose = asked.purpose AND l.name_key = asked.name_key AND l.ended IS NOT NULL
-                     AND l.state = 'sent'
+                     AND l.state = 'sent' AND l.ended < 2 * asked.now - asked.cooldown
                    ORDER BY l.ended DESC LIMIT 1) last
              JOIN tokens t ON t.letter = last.id
              WHERE t.used IS NULL AND t.expires > asked.now

@@ -52,17 +52,18 @@ pub(crate) fn post(
 }
 
 /// Purpose, name key, now, end of the cooldown, begin of the window, mails in it. The indexes are named because
-/// SQLite has been seen to read every letter ever sent, in the right order, rather than the few of one name.
+/// SQLite has been seen to read every letter ever sent, in the right order, rather than the few of one name. Letters that a
+/// clock which was wrong has ended far ahead, by more than the cooldown, are as if they were not there.
 const LOOK: &str = "SELECT
     (SELECT id FROM letters INDEXED BY letters_open
      WHERE purpose = ?1 AND name_key = ?2 AND ended IS NULL
      ORDER BY id DESC LIMIT 1),
     (SELECT iif(state <> 'expired' AND ended > ?4, id, NULL) FROM letters INDEXED BY letters_closed
-     WHERE purpose = ?1 AND name_key = ?2 AND ended IS NOT NULL
+     WHERE purpose = ?1 AND name_key = ?2 AND ended IS NOT NULL AND ended < 2 * ?3 - ?4
      ORDER BY ended DESC LIMIT 1),
     (SELECT last.id
      FROM (SELECT id FROM letters INDEXED BY letters_closed
-           WHERE purpose = ?1 AND name_key = ?2 AND ended IS NOT NULL AND state = 'sent'
+           WHERE purpose = ?1 AND name_key = ?2 AND ended IS NOT NULL AND ended < 2 * ?3 - ?4 AND state = 'sent'
            ORDER BY ended DESC LIMIT 1) last
      JOIN tokens t ON t.letter = last.id
      WHERE t.used IS NULL AND t.expires > ?3
