@@ -94,7 +94,7 @@ BEGIN
            count(*) FILTER (WHERE purpose = 'confirm') AS confirms
     INTO more FROM new_letters WHERE ended IS NULL;
     IF more.open > 0 THEN
-        UPDATE outbox
+        UPDATE regain.outbox
         SET open = outbox.open + more.open, resets = outbox.resets + more.resets, confirms = outbox.confirms + more.confirms
         WHERE shard = pg_backend_pid() % 32;
     END IF;
@@ -111,7 +111,7 @@ BEGIN
                      UNION ALL
                      SELECT -1, purpose FROM new_letters WHERE ended IS NULL) changed;
     IF fewer.open <> 0 OR fewer.resets <> 0 OR fewer.confirms <> 0 THEN
-        UPDATE outbox
+        UPDATE regain.outbox
         SET open = outbox.open - fewer.open, resets = outbox.resets - fewer.resets,
             confirms = outbox.confirms - fewer.confirms
         WHERE shard = pg_backend_pid() % 32;
@@ -127,7 +127,7 @@ BEGIN
            count(*) FILTER (WHERE purpose = 'confirm') AS confirms
     INTO fewer FROM old_letters WHERE ended IS NULL;
     IF fewer.open > 0 THEN
-        UPDATE outbox
+        UPDATE regain.outbox
         SET open = outbox.open - fewer.open, resets = outbox.resets - fewer.resets,
             confirms = outbox.confirms - fewer.confirms
         WHERE shard = pg_backend_pid() % 32;

@@ -16,5 +16,7 @@ for setting; do echo "$setting" >>"$dir/data/postgresql.conf"; done
 $as "$bin/postgres" -D "$dir/data" -p "$port" -k "$dir" -h 127.0.0.1 >>"$dir/log" 2>&1 </dev/null &
 server=$!
 read -r _ || true
+# A test may have failed while the server was frozen.
+kill -CONT "$server" $(cat "/proc/$server/task/"*/children 2>/dev/null) 2>/dev/null || true
 kill -QUIT "$server" 2>/dev/null || true
 wait "$server" || true
