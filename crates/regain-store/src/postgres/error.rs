@@ -200,6 +200,21 @@ pub(crate) fn words(error: &tokio_postgres::Error) -> String {
     }
 }
 
+/// As [`words`], and what to do where a right is missing or nothing is found: so most first starts fail.
+pub(super) fn words_at_start(error: &tokio_postgres::Error) -> String {
+    let advice = match error.code().map(SqlState::code) {
+        Some("42501") => {
+            "a right is missing: make the role the owner of the database, or let a role that may do so run `regain migrate`"
+        }
+        // PostgreSQL passes over a schema without a word where the role has no USAGE on it.
+        Some("42P01" | "42883" | "3F000") => {
+            "what should be in the schema regain is not found: may the role use it (GRANT USAGE ON SCHEMA regain)?"
+        }
+        _ => return words(error),
+    };
+    format!("{}: {advice}", words(error))
+}
+
 fn is_conversion(error: &tokio_postgres::Error) -> bool {
     // There is no other way to ask: the library keeps its kinds to itself.
     let words = error.to_string();

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::error::{PostgresError, words};
+use super::error::{PostgresError, words_at_start};
 use super::pool::SESSION;
 use super::servers::Servers;
 use super::settings::PostgresSettings;
@@ -300,7 +300,7 @@ pub(crate) fn sha256(text: &str) -> Vec<u8> {
 }
 
 fn unusable(database: &str) -> impl Fn(tokio_postgres::Error) -> PostgresError {
-    move |error| PostgresError::Unusable { database: database.to_owned(), reason: words(&error) }
+    move |error| PostgresError::Unusable { database: database.to_owned(), reason: words_at_start(&error) }
 }
 
 #[cfg(all(test, feature = "sqlite"))]

@@ -102,7 +102,7 @@ pub enum StartError {
     #[error(transparent)]
     Hashing(#[from] HashError),
     /// The admin address cannot be listened on.
-    #[error("adminAddress {address} cannot be listened on: {source}")]
+    #[error("adminAddress {address} cannot be listened on")]
     Admin {
         /// Where.
         address: SocketAddr,

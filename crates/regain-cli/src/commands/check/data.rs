@@ -73,11 +73,16 @@ fn would_be_made(path: &Path) -> Finding {
     }
 }
 
+/// A refusal has a line for each kind of key.
+fn each_line(refusal: &str) -> Vec<Finding> {
+    refusal.lines().map(|line| Finding::problem(KEYS, line)).collect()
+}
+
 /// Whether the keys can be read, and whether a start with them would agree with the database.
 async fn keys(config: &Config, has_schema: bool) -> Vec<Finding> {
     let found = match FoundKeys::look(config) {
         Ok(found) => found,
-        Err(error) => return vec![Finding::problem(KEYS, error.to_string())],
+        Err(error) => return each_line(&error.to_string()),
     };
     let offer = found.offer();
     // What is wrong with the database itself is told above.
@@ -87,7 +92,7 @@ async fn keys(config: &Config, has_schema: bool) -> Vec<Finding> {
         Err(error) => return vec![Finding::problem(KEYS, format!("{error:#}"))],
     };
     if let Some(Err(error)) = agreement.map(|agreement| found.judged(&agreement)) {
-        return vec![Finding::problem(KEYS, error.to_string())];
+        return each_line(&error.to_string());
     }
     let tell = |kind: KeyKind| {
         let (name, source) = (name_of(kind), found.source(kind));
