@@ -47,6 +47,9 @@ pub(crate) async fn arm(client: &Object, arms: &[Arm], now: Timestamp) -> Result
 const LOCK_OWNERS: &str = "SELECT 1 FROM accounts WHERE id = ANY($1::text[]) ORDER BY id FOR SHARE";
 
 /// What each letter comes to, and then the writing.
+///
+/// A letter that has a claim is claimed. Asking for its state as well would lead the planner to read all that are, since it
+/// thinks that there are hardly any.
 const ARM: &str = "
     WITH asked AS (
         SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::text[],
@@ -57,7 +60,7 @@ const ARM: &str = "
         SELECT asked.*, l.token_key AS armed_with,
             EXISTS (SELECT 1 FROM accounts a
                     WHERE a.id = asked.account AND a.name_key = asked.name_key AND NOT a.is_disabled) AS has_owner
-        FROM asked JOIN letters l ON l.id = asked.letter AND l.state = 'claimed' AND l.claim = asked.claim
+        FROM asked JOIN letters l ON l.id = asked.letter AND l.claim = asked.claim
         FOR UPDATE OF l
     ), put AS (
         INSERT INTO tokens (letter, hash, purpose, account, name_key, expires)
@@ -170,7 +173,7 @@ pub(crate) async fn settle(
 }
 
 /// One that a relay's fault gives back goes behind those that wait, unless it was put off before: then it is late since that
-/// time, and keeps its place.
+/// time, and keeps its place. Found by their claim and not by their state: see [`ARM`].
 const SETTLE: &str = "
     UPDATE letters l
     SET state = CASE s.what WHEN 'sent' THEN 'sent' WHEN 'dead' THEN 'dead' ELSE 'waiting' END,
@@ -187,7 +190,7 @@ const SETTLE: &str = "
         claim = NULL, lease = NULL
     FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::text[]) WITH ORDINALITY
         AS s (letter, claim, what, due, error, reply, place)
-    WHERE l.id = s.letter AND l.state = 'claimed' AND l.claim = s.claim
+    WHERE l.id = s.letter AND l.claim = s.claim
     RETURNING s.place";
 
 /// What is to be written down, column by column.
