@@ -22,7 +22,7 @@ use crate::postgres::rows::{
 
 /// No lease runs longer than this; one that does was given by a clock that was wrong.
 const LONGEST_LEASE: Duration = Duration::from_secs(600);
-/// So many letters are looked at in one go, at least.
+/// So many letters are looked at in one go, at least, where some of the first were closed or put off.
 const PAGE: usize = 64;
 /// One claim closes or puts off no more letters than about so many.
 const PASSED_AT_ONCE: usize = 500;
@@ -92,11 +92,13 @@ struct Claiming<'a> {
 impl Claiming<'_> {
     /// Claims letters from one end of the queue until there are `limit` in all.
     async fn take_from(&mut self, end: End, limit: usize) -> Result<(), StepError> {
-        while self.batch.letters.len() < limit && self.passed < PASSED_AT_ONCE {
-            let page = self.due(end, PAGE.max(limit - self.batch.letters.len())).await?;
-            if page.is_empty() {
-                break;
-            }
+        let mut least = 0;
+        let mut are_there_more = true;
+        while are_there_more && self.batch.letters.len() < limit && self.passed < PASSED_AT_ONCE {
+            let asked = (limit - self.batch.letters.len()).max(least);
+            let page = self.due(end, asked).await?;
+            are_there_more = page.len() == asked;
+            least = PAGE;
             let page = self.without_the_late(page).await?;
             let mut changes = Changes::default();
             for found in page {
@@ -295,10 +297,14 @@ pub(super) const OLDEST: &str = due!(
     "l.due, l.id"
 );
 
-/// Those that were posted last. Few of them are not due, unless relays put off whatever comes; then the search ends.
+/// Those that were posted last. Few of them are not due, unless relays put off whatever comes; then the search ends. A few
+/// more are found than are asked for, since other couriers may have some in their hands.
 pub(super) const NEWEST: &str = due!(
     "SELECT * FROM letters
-     WHERE id = ANY (ARRAY(SELECT id FROM letters WHERE ended IS NULL ORDER BY posted DESC LIMIT 1000))
+     WHERE id = ANY (ARRAY(
+             SELECT id FROM (SELECT id, posted, state, due FROM letters
+                             WHERE ended IS NULL ORDER BY posted DESC LIMIT 1000) newest
+             WHERE state = 'waiting' AND due <= $1 ORDER BY posted DESC LIMIT 4 * $2::bigint))
        AND state = 'waiting' AND due <= $1
      ORDER BY posted DESC, id DESC LIMIT $2 FOR UPDATE SKIP LOCKED",
     "l.posted DESC, l.id DESC"
