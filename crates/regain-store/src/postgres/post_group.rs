@@ -27,8 +27,8 @@ use super::steps::post::{Request, post};
 
 /// More requests than this do not share a transaction: each holds a lock of its own, of which a server has some thousands.
 const GROUP: usize = 128;
-/// So many groups are under way at once: one waits for the disk while the next is written.
-const WORKERS: usize = 2;
+/// So many groups are under way at once: some wait for the disk, with one wait for all of them, while the next is written.
+const WORKERS: usize = 4;
 /// A request that meets others is done so often alone before it is given up.
 const ATTEMPTS: usize = 8;
 
