@@ -7,7 +7,8 @@ use crate::common::report::Table;
 use crate::effort::Effort;
 use crate::message::Message;
 use crate::outbox::{Outbox, Run};
-use crate::rivals::{Given, Sink, nodemailer, smtp_source};
+use crate::rivals::{Given, nodemailer, smtp_source};
+use crate::sink::Sink;
 
 const CONNECTIONS: [usize; 4] = [1, 4, 5, 20];
 

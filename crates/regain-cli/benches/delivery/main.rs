@@ -19,6 +19,8 @@ mod million;
 mod outbox;
 mod relay;
 mod rivals;
+#[path = "../common/sink.rs"]
+mod sink;
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::Scale;
 use crate::common::report::Table;
 use crate::outbox::{Outbox, Run};
-use crate::rivals::Sink;
+use crate::sink::Sink;
 
 const CONNECTIONS: usize = 5;
 

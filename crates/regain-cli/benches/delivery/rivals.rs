@@ -1,59 +1,17 @@
-//! Other programs: `smtp-sink`, `smtp-source` (Postfix), and nodemailer.
+//! Other programs: `smtp-source` (Postfix) and nodemailer.
 
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::message::Message;
+use crate::sink::postfix;
 
-/// Where Debian puts what only administrators run.
-const SBIN: &str = "/usr/sbin";
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Whose dependencies nodemailer is taken from: `npm ci` there installs the version that the lock file names.
 const NODE_PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../e2e/package.json");
 const NODE_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/delivery/nodemailer.mjs");
-
-/// A relay that takes everything. Ends when it is dropped.
-pub(crate) struct Sink {
-    child: Child,
-    pub(crate) port: u16,
-}
-
-impl Sink {
-    pub(crate) fn start() -> Result<Self> {
-        // The port is free again for the moment until the sink has it.
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut command = postfix("smtp-sink");
-        if rustix::process::geteuid().is_root() {
-            command.args(["-u", "nobody"]);
-        }
-        let child = command
-            .args([&format!("127.0.0.1:{port}"), "1024"])
-            .spawn()
-            .context("smtp-sink of Postfix is needed")?;
-        let sink = Self { child, port };
-        let begin = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            ensure!(begin.elapsed() < PATIENCE, "smtp-sink does not start");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(sink)
-    }
-
-    pub(crate) fn url(&self, connections: usize) -> String {
-        format!("smtp://127.0.0.1:{}?maxConnections={connections}", self.port)
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Messages a second of `smtp-source`, which keeps its connections and does not pipeline.
 pub(crate) fn smtp_source(port: u16, connections: usize, messages: u64, message: &Message) -> Result<f64> {
@@ -102,9 +60,4 @@ pub(crate) fn nodemailer(
     ensure!(output.status.success(), "nodemailer is needed: npm ci in e2e");
     let took: f64 = String::from_utf8(output.stdout)?.trim().parse()?;
     Ok(messages as f64 / took * 1e3)
-}
-
-fn postfix(name: &str) -> Command {
-    let installed = Path::new(SBIN).join(name);
-    Command::new(if installed.exists() { installed } else { name.into() })
 }
