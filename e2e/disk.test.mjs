@@ -119,7 +119,10 @@ describe('the database', { concurrency: true }, () => {
         const disk = (await make(t)) ?? (await DISKS['files that may not grow'](t));
         const relay = await ScriptedRelay.start(t);
         const installation = await Installation.make(t, { relay: relay.url, settings: disk.settings });
-        if (disk.settings) installation.data = disk.settings.dataPath;
+        if (disk.settings) {
+          const data = disk.settings.dataPath;
+          Object.assign(installation, { data, database: databaseOf(data) });
+        }
         const { database } = installation;
         const all = names(4000);
         await importAccounts(installation, [ANN, ...all.slice(0, 400)]);
