@@ -7,6 +7,8 @@
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod columns;
 mod data_lock;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod letters;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 pub mod moving;
 #[cfg(feature = "postgres")]

@@ -228,11 +228,23 @@ async fn requests_that_pile_up_behind_a_lock_are_answered_in_time() {
     let (client, connection) = tokio_postgres::connect(&database, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client.batch_execute("BEGIN; LOCK TABLE regain.letters").await.unwrap();
+    let (watch, connection) = tokio_postgres::connect(&database, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    // Nobody tells when a statement begins to wait, so it is asked for.
+    let groups_wait = async |count: i64| {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < count {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
     // Some are under way when the next ones come, and have to be done once more, each alone.
     let posts = (0..12).map(|number: u32| {
-        let store = &store;
+        let (store, groups_wait) = (&store, &groups_wait);
         async move {
-            sleep(Duration::from_millis(200) * (number / 4)).await;
+            timeout(Duration::from_secs(4), groups_wait(i64::from(number / 4)))
+                .await
+                .expect("groups that wait");
             let begun = Instant::now();
             let posted = post(store, &format!("n{number}@example.org")).await;
             (posted, begun.elapsed())

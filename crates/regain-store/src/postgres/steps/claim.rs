@@ -3,7 +3,6 @@
 //! Couriers of several processes claim at the same time: each passes over the letters that another has in its hands.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use regain_core::letter::ClaimedLetter;
@@ -15,13 +14,12 @@ use tokio_postgres::types::ToSql;
 
 use super::changes::{Change, Changes};
 use super::spent::Spent;
+use crate::letters::{LONGEST_LEASE, end_of};
 use crate::postgres::error::StepError;
 use crate::postgres::rows::{
     ACCOUNT_WIDTH, LETTER_WIDTH, account, account_columns, bytes, get, letter, letter_columns, small,
 };
 
-/// No lease runs longer than this; one that does was given by a clock that was wrong.
-const LONGEST_LEASE: Duration = Duration::from_secs(600);
 /// So many letters are looked at in one go, at least, where some of the first were closed or put off.
 const PAGE: usize = 64;
 /// One claim closes or puts off no more letters than about so many.
@@ -245,12 +243,10 @@ fn found(row: &Row) -> Result<Found, StepError> {
     let letter = Box::new(letter(row)?);
     Ok(match get::<Option<&str>>(row, LETTER_WIDTH + ACCOUNT_WIDTH)? {
         None => Found::For(letter, Box::new(account(row, LETTER_WIDTH)?)),
-        Some("expired") => Found::Ends(letter, LetterState::Expired, "its deadline has passed"),
-        Some("superseded") => {
-            Found::Ends(letter, LetterState::Superseded, "the address is confirmed already")
+        Some(word) => {
+            let (end, why) = end_of(word);
+            Found::Ends(letter, end, why)
         }
-        Some("dead") => Found::Ends(letter, LetterState::Dead, crashes::REASON),
-        Some(_) => Found::Ends(letter, LetterState::Dropped, "there is no account to send it to"),
     })
 }
 

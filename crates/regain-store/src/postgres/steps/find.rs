@@ -7,12 +7,13 @@ use std::time::Duration;
 use deadpool_postgres::Object;
 use regain_core::relay_code::REFUSED_WITH;
 use regain_core::store::LetterFilter;
-use regain_core::{Letter, LetterState, NameKey, Purpose, RelayCode, Timestamp};
+use regain_core::{Letter, LetterState, NameKey, Purpose, RelayCode};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::count;
 use super::trip::only;
+use crate::letters::first_id_of;
 use crate::postgres::error::StepError;
 use crate::postgres::rows::{self, letter, letter_columns};
 
@@ -151,14 +152,6 @@ impl Search {
     }
 }
 
-/// The smallest identity that a letter of that time can have (RFC 9562 section 5.7): the time comes first in it.
-fn first_id_of(at: Timestamp) -> [u8; 16] {
-    let millis = u64::try_from(at.as_millis()).unwrap_or(0).min((1 << 48) - 1);
-    let mut id = [0; 16];
-    id[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
-    id
-}
-
 /// What [`relay_words`] with a space behind it looks like, where they begin with a code.
 fn pattern(code: RelayCode) -> String {
     match code {
@@ -172,17 +165,6 @@ fn pattern(code: RelayCode) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_identity_of_a_time_is_not_above_any_of_it() {
-        let at = Timestamp::from_millis(1_795_000_000_120);
-        let rng = regain_core::OsRng;
-        let id = regain_core::LetterId::new(at, &rng).unwrap();
-        assert!(
-            first_id_of(at) <= *id.as_bytes() && *id.as_bytes() < first_id_of(at + Duration::from_millis(1))
-        );
-        assert_eq!(first_id_of(Timestamp::from_millis(-1)), [0; 16]);
-    }
 
     #[test]
     fn a_code_is_looked_for_as_it_is_written() {

@@ -5,6 +5,7 @@ use regain_core::outbox::backoff;
 use regain_core::outbox::budget::{self, MailBudget};
 use regain_core::{Purpose, Timestamp};
 
+use crate::letters::budget_since;
 use crate::postgres::error::StepError;
 use crate::postgres::rows::{count, get};
 
@@ -36,7 +37,7 @@ impl Spent {
                         (SELECT count(*) FROM letters WHERE state = 'claimed')",
             )
             .await?;
-        let row = t.query_one(&look, &[&window(now), &i64::from(budget.per_hour)]).await?;
+        let row = t.query_one(&look, &[&budget_since(now), &i64::from(budget.per_hour)]).await?;
         let (sent, claimed) = (count(&row, 0)?, count(&row, 1)?);
         Ok(Self { budget, sent, mails: sent + claimed, ahead: None })
     }
@@ -92,7 +93,7 @@ async fn waiting_ahead(t: &Transaction<'_>, now: Timestamp) -> Result<[u64; 2], 
 
 /// When the mail at that place was sent, of those within the window, and only if it leaves the window soon.
 async fn sent_at(t: &Transaction<'_>, place: u64, now: Timestamp) -> Result<Option<Timestamp>, StepError> {
-    let soon = (now + backoff::LONGEST).as_millis() - window_millis();
+    let soon = budget_since(now + backoff::LONGEST);
     let look = t
         .prepare_cached(
             "SELECT (SELECT ended FROM letters
@@ -101,14 +102,6 @@ async fn sent_at(t: &Transaction<'_>, place: u64, now: Timestamp) -> Result<Opti
         )
         .await?;
     let place = i64::try_from(place).unwrap_or(i64::MAX);
-    let row = t.query_one(&look, &[&window(now), &soon, &place]).await?;
+    let row = t.query_one(&look, &[&budget_since(now), &soon, &place]).await?;
     Ok(get::<Option<i64>>(&row, 0)?.map(Timestamp::from_millis))
-}
-
-fn window(now: Timestamp) -> i64 {
-    now.as_millis() - window_millis()
-}
-
-fn window_millis() -> i64 {
-    i64::try_from(MailBudget::WINDOW.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,7 +1,5 @@
 //! The claim: which letters a courier gets, what is closed or put off on the way, and giving claims back.
 
-use std::time::Duration;
-
 use regain_core::letter::ClaimedLetter;
 use regain_core::outbox::budget::{self, MailBudget};
 use regain_core::outbox::{backoff, crashes};
@@ -10,11 +8,10 @@ use regain_core::{Account, Letter, LetterId, LetterState, Purpose, Timestamp};
 use rusqlite::{Connection, Row};
 
 use super::{close_letter, count};
+use crate::letters::{LONGEST_LEASE, budget_since, end_of};
 use crate::sqlite::error::words;
 use crate::sqlite::rows::{ACCOUNT_WIDTH, LETTER_WIDTH, account, account_columns, letter, letter_columns};
 
-/// No lease runs longer than this; one that does was given by a clock that was wrong.
-const LONGEST_LEASE: Duration = Duration::from_secs(600);
 /// So many letters are looked at in one go, at least.
 const PAGE: usize = 64;
 /// One claim closes or puts off no more letters than about so many, so that the steps that wait behind it get their turn.
@@ -184,7 +181,7 @@ impl Spent {
                 "SELECT (SELECT count(*) FROM (SELECT 1 FROM letters WHERE state = 'sent' AND ended > ?1 LIMIT ?2)),
                         (SELECT count(*) FROM letters INDEXED BY letters_claimed WHERE state = 'claimed')",
             )?
-            .query_row((window(now), budget.per_hour), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_row((budget_since(now), budget.per_hour), |row| Ok((row.get(0)?, row.get(1)?)))?;
         let count = |number| u64::try_from(number).unwrap_or(0);
         Ok(Self {
             budget,
@@ -242,23 +239,15 @@ fn waiting_ahead(c: &Connection, now: Timestamp) -> rusqlite::Result<[u64; 2]> {
 
 /// When the mail at that place was sent, of those within the window, and only if it leaves the window soon.
 fn sent_at(c: &Connection, place: u64, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
-    let soon = (now + backoff::LONGEST).as_millis() - window_millis();
+    let soon = budget_since(now + backoff::LONGEST);
     let at: Option<Option<i64>> = c
         .prepare_cached(
             "SELECT (SELECT ended FROM letters WHERE state = 'sent' AND ended > ?1 AND ended < ?2
                      ORDER BY ended LIMIT 1 OFFSET ?3)",
         )?
-        .query_row((window(now), soon, i64::try_from(place).unwrap_or(i64::MAX)), |row| row.get(0))
+        .query_row((budget_since(now), soon, i64::try_from(place).unwrap_or(i64::MAX)), |row| row.get(0))
         .map(Some)?;
     Ok(at.flatten().map(Timestamp::from_millis))
-}
-
-fn window(now: Timestamp) -> i64 {
-    now.as_millis() - window_millis()
-}
-
-fn window_millis() -> i64 {
-    i64::try_from(MailBudget::WINDOW.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A due letter, with what it comes to.
@@ -278,12 +267,10 @@ fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
     let letter = Box::new(letter(row)?);
     Ok(match row.get_ref(LETTER_WIDTH + ACCOUNT_WIDTH)?.as_str_or_null()? {
         None => Found::For(letter, Box::new(account(row, LETTER_WIDTH)?)),
-        Some("expired") => Found::Ends(letter, LetterState::Expired, "its deadline has passed"),
-        Some("superseded") => {
-            Found::Ends(letter, LetterState::Superseded, "the address is confirmed already")
+        Some(word) => {
+            let (end, why) = end_of(word);
+            Found::Ends(letter, end, why)
         }
-        Some("dead") => Found::Ends(letter, LetterState::Dead, crashes::REASON),
-        Some(_) => Found::Ends(letter, LetterState::Dropped, "there is no account to send it to"),
     })
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use regain_core::relay_code::REFUSED_WITH;
 use regain_core::store::LetterFilter;
-use regain_core::{Letter, LetterState, NameKey, Purpose, RelayCode, Timestamp};
+use regain_core::{Letter, LetterState, NameKey, Purpose, RelayCode};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::count;
+use crate::letters::first_id_of;
 use crate::sqlite::error::words;
 use crate::sqlite::rows::{letter, letter_columns};
 
@@ -128,14 +129,6 @@ impl Search {
     }
 }
 
-/// The smallest identity that a letter of that time can have (RFC 9562 section 5.7): the time comes first in it.
-fn first_id_of(at: Timestamp) -> [u8; 16] {
-    let millis = u64::try_from(at.as_millis()).unwrap_or(0).min((1 << 48) - 1);
-    let mut id = [0; 16];
-    id[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
-    id
-}
-
 /// What [`RELAY_WORDS`] with a space behind it looks like, where they begin with a code.
 fn glob(code: RelayCode) -> String {
     match code {
@@ -154,6 +147,8 @@ fn blob(value: [u8; 16]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use regain_core::Timestamp;
+
     use super::*;
     use crate::sqlite::steps::plan_of;
 
@@ -183,16 +178,5 @@ mod tests {
             let by_state = plan(&LetterFilter { state: Some(state), ..LetterFilter::default() });
             assert!(by_state.contains(&format!("COVERING INDEX {index}")), "{by_state}");
         }
-    }
-
-    #[test]
-    fn the_first_identity_of_a_time_is_not_above_any_of_it() {
-        let at = Timestamp::from_millis(1_795_000_000_120);
-        let rng = regain_core::OsRng;
-        let id = regain_core::LetterId::new(at, &rng).unwrap();
-        assert!(
-            first_id_of(at) <= *id.as_bytes() && *id.as_bytes() < first_id_of(at + Duration::from_millis(1))
-        );
-        assert_eq!(first_id_of(Timestamp::from_millis(-1)), [0; 16]);
     }
 }
