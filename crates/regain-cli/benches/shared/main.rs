@@ -92,7 +92,7 @@ type Part = fn(&Cluster, Scale) -> Result<()>;
 
 /// Runs parts and tells how busy the machine was before each and after it, this bench itself counted in.
 fn parts(parts: &[Part], scale: Scale) -> Result<()> {
-    let cluster = Cluster::start(&["max_connections=300", "autovacuum_naptime=1s"]);
+    let cluster = Cluster::start(&["max_connections=300"]);
     for run in parts {
         println!("\n(load average of the minute before: {})", load_average()?);
         run(&cluster, scale)?;

@@ -20,7 +20,8 @@ use crate::postgres::migrate::{self, Use};
 use crate::postgres::tls;
 
 /// Reading the other side may take its time in the middle of a transaction, and PostgreSQL tidies up now and then.
-const SESSION: &str = "SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '60s'";
+const SESSION: &str =
+    "SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '60s'; SET enable_seqscan = on";
 
 /// The database, to which nobody else is connected.
 pub(super) struct Target {

@@ -19,12 +19,14 @@ const ATTEMPTS: usize = 8;
 
 /// What each session is told. Names are looked up in our schema alone, whatever the role's defaults. Half a group is never
 /// seen, so the weakest isolation suffices; who waits for a row longer than this is better off with an error. A server whose
-/// commits do not wait for the disk is told to wait. A transaction whose client has vanished lets go of its rows. Whether it
+/// commits do not wait for the disk is told to wait. Everything is found by an index, also in a table that is small still: its
+/// plans are kept while it grows. A transaction whose client has vanished lets go of its rows. Whether it
 /// may write is left to the server: one that is made read-only refuses from the next step on.
 pub(super) const SESSION: &str = "
     SET search_path = regain, pg_temp;
     SET default_transaction_isolation = 'read committed';
     SET jit = off;
+    SET enable_seqscan = off;
     SET lock_timeout = '4s';
     SET statement_timeout = 0;
     SET idle_in_transaction_session_timeout = '15s';

@@ -33,6 +33,10 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "0005_cheaper_letters",
         sql: include_str!("../../migrations/sqlite/0005_cheaper_letters.sql"),
     },
+    Migration {
+        name: "0006_plans_without_statistics",
+        sql: include_str!("../../migrations/sqlite/0006_plans_without_statistics.sql"),
+    },
 ];
 
 /// Applies what is missing, all or nothing, and answers how names are compared.

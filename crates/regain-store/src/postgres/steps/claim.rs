@@ -294,14 +294,15 @@ pub(super) const OLDEST: &str = due!(
 );
 
 /// Those that were posted last. Few of them are not due, unless relays put off whatever comes; then the search ends. A few
-/// more are found than are asked for, since other couriers may have some in their hands.
+/// more are found than are asked for, since other couriers may have some in their hands. Whether they still wait is asked in
+/// words from which no condition of an index follows, so that they are read by their identities.
 pub(super) const NEWEST: &str = due!(
     "SELECT * FROM letters
      WHERE id = ANY (ARRAY(
              SELECT id FROM (SELECT id, posted, state, due FROM letters
-                             WHERE ended IS NULL ORDER BY posted DESC LIMIT 1000) newest
+                             WHERE ended IS NULL AND posted >= 0 ORDER BY posted DESC LIMIT 1000) newest
              WHERE state = 'waiting' AND due <= $1 ORDER BY posted DESC LIMIT 4 * $2::bigint))
-       AND state = 'waiting' AND due <= $1
+       AND state IN ('waiting', 'claimed') AND claim IS NULL AND due <= $1
      ORDER BY posted DESC, id DESC LIMIT $2 FOR UPDATE SKIP LOCKED",
     "l.posted DESC, l.id DESC"
 );

@@ -50,7 +50,7 @@ const LOCK_OWNERS: &str = "SELECT 1 FROM accounts WHERE id = ANY($1::text[]) ORD
 ///
 /// A letter that has a claim is claimed. Asking for its state as well would lead the planner to read all that are, since it
 /// thinks that there are hardly any.
-const ARM: &str = "
+pub(super) const ARM: &str = "
     WITH asked AS (
         SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::text[],
                              $8::bigint[], $9::bytea[])
@@ -174,7 +174,7 @@ pub(crate) async fn settle(
 
 /// One that a relay's fault gives back goes behind those that wait, unless it was put off before: then it is late since that
 /// time, and keeps its place. Found by their claim and not by their state: see [`ARM`].
-const SETTLE: &str = "
+pub(super) const SETTLE: &str = "
     UPDATE letters l
     SET state = CASE s.what WHEN 'sent' THEN 'sent' WHEN 'dead' THEN 'dead' ELSE 'waiting' END,
         ended = CASE WHEN s.what IN ('sent', 'dead') THEN $7::bigint END,

@@ -74,7 +74,7 @@ impl Search {
             (Some(name), _) => search.of_name(name),
             (None, Some(state @ (LetterState::Waiting | LetterState::Claimed))) => search.all_of(state, ""),
             (None, Some(LetterState::Dropped)) => {
-                search.all_of(LetterState::Dropped, " AND ended IS NOT NULL");
+                search.all_of(LetterState::Dropped, " AND ended >= 0");
             }
             (None, _) => search.from_where.push_str("FROM letters l WHERE TRUE"),
         }

@@ -122,7 +122,7 @@ async fn purge_letters(
 
 pub(super) const PURGE_LETTERS: &str = "
     DELETE FROM letters WHERE id = ANY (ARRAY(
-        SELECT id FROM letters WHERE state = $3 AND ended IS NOT NULL AND ended <= $1
+        SELECT id FROM letters WHERE state = $3 AND ended >= 0 AND ended <= $1
         ORDER BY ended LIMIT $2 FOR UPDATE SKIP LOCKED))";
 /// While its letter is open, a token that was removed would be armed again, as if it had never been used.
 pub(super) const PURGE_TOKENS: &str = "

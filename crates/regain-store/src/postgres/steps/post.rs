@@ -80,7 +80,7 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(number) FROM unnest($1::bigint[
 /// wherever its outcome is used, fifteen in place of three. A full outbox takes as many as there is room for. Letters that a
 /// clock which was wrong has ended far ahead, by more than the cooldown, are as if they were not there. The count waits for
 /// whoever has the letter in hand, and sees what became of it.
-const WRITE: &str = "
+pub(super) const WRITE: &str = "
     WITH asked AS (
         SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
                              $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::bigint[])

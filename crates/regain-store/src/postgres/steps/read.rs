@@ -112,8 +112,8 @@ pub(crate) async fn outbox_status(client: &Object) -> Result<OutboxStatus, StepE
 }
 
 pub(super) const OUTBOX_STATUS: &str = "SELECT (SELECT sum(open)::bigint FROM outbox),
-            (SELECT min(posted) FROM letters WHERE ended IS NULL),
-            (SELECT count(*) FROM letters WHERE state = 'dead' AND ended IS NOT NULL)";
+            (SELECT min(posted) FROM letters WHERE ended IS NULL AND posted >= 0),
+            (SELECT count(*) FROM letters WHERE state = 'dead' AND ended >= 0)";
 
 /// One letter.
 pub(crate) async fn one_letter(client: &Object, id: LetterId) -> Result<Option<Letter>, StepError> {

@@ -33,7 +33,7 @@ impl Spent {
         let look = t
             .prepare_cached(
                 "SELECT (SELECT count(*) FROM (SELECT 1 FROM letters
-                                               WHERE state = 'sent' AND ended > $1 AND ended IS NOT NULL LIMIT $2) sent),
+                                               WHERE state = 'sent' AND ended > $1 AND ended >= 0 LIMIT $2) sent),
                         (SELECT count(*) FROM letters WHERE state = 'claimed')",
             )
             .await?;
@@ -97,7 +97,7 @@ async fn sent_at(t: &Transaction<'_>, place: u64, now: Timestamp) -> Result<Opti
     let look = t
         .prepare_cached(
             "SELECT (SELECT ended FROM letters
-                     WHERE state = 'sent' AND ended > $1 AND ended < $2 AND ended IS NOT NULL
+                     WHERE state = 'sent' AND ended > $1 AND ended < $2 AND ended >= 0
                      ORDER BY ended LIMIT 1 OFFSET $3)",
         )
         .await?;

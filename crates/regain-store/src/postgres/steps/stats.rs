@@ -103,16 +103,16 @@ pub(super) const GAUGES: &str = "
            (SELECT min(due) FROM letters WHERE state = 'waiting'),
            (SELECT min(CASE WHEN attempts = 0 THEN posted ELSE due END) FROM (
                 SELECT posted, state, due, attempts, crashes, last_error FROM letters
-                WHERE ended IS NULL ORDER BY posted LIMIT $4) oldest
+                WHERE ended IS NULL AND posted >= 0 ORDER BY posted LIMIT $4) oldest
             WHERE crashes = 0 AND (due <= $1 OR last_error = $6) AND last_error IS DISTINCT FROM $3
               AND (state = 'waiting' OR last_error IS NOT NULL)),
            claimed.total,
-           (SELECT count(*) FROM letters WHERE state = 'sent' AND ended IS NOT NULL AND ended > $2)
+           (SELECT count(*) FROM letters WHERE state = 'sent' AND ended >= 0 AND ended > $2)
     FROM open, claimed";
 
 /// Purposes as above.
 pub(super) const OPEN: &str = "
-    SELECT (SELECT min(posted) FROM letters WHERE ended IS NULL), waiting.*, claimed.*
+    SELECT (SELECT min(posted) FROM letters WHERE ended IS NULL AND posted >= 0), waiting.*, claimed.*
     FROM (SELECT count(*) FILTER (WHERE due <= $1),
                  count(*) FILTER (WHERE due > $1),
                  count(*) FILTER (WHERE purpose = 'reset'),
@@ -124,16 +124,16 @@ pub(super) const OPEN: &str = "
                  count(*) FILTER (WHERE purpose = 'password_changed')
           FROM letters WHERE state = 'claimed') claimed";
 pub(super) const CLOSED: &str =
-    "SELECT purpose, state, count(*) FROM letters WHERE ended IS NOT NULL GROUP BY purpose, state";
+    "SELECT purpose, state, count(*) FROM letters WHERE ended >= 0 GROUP BY purpose, state";
 pub(super) const SENT: &str = "
     SELECT count(*) FILTER (WHERE ended > $1), count(*)
-    FROM letters WHERE state = 'sent' AND ended IS NOT NULL AND ended > $2";
+    FROM letters WHERE state = 'sent' AND ended >= 0 AND ended > $2";
 pub(super) const DEAD_BY_CODE: &str = concat!(
     "SELECT substr(words, 1, 4), count(*) FROM (
          SELECT ",
     relay_words!(),
     " AS words FROM letters l
-         WHERE l.state = 'dead' AND l.ended IS NOT NULL ORDER BY l.ended DESC LIMIT $1) dead
+         WHERE l.state = 'dead' AND l.ended >= 0 ORDER BY l.ended DESC LIMIT $1) dead
      GROUP BY 1"
 );
 

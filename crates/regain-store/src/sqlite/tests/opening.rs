@@ -16,6 +16,7 @@ const RELEASED: &[(&str, &str)] = &[
     ("0003_crashes", "936475ad9d4aec4ec005ddac0e8e46a4008e18a47c1a4d5ebaf1035006d046a1"),
     ("0004_waiting_by_purpose", "8b4597c21113dc882599b49e5d58044e706375fd62a16060aba51f52a1db5967"),
     ("0005_cheaper_letters", "78d6d439350014ee855ab186473a72412b1f21f0e4fa0a631522360ae925805f"),
+    ("0006_plans_without_statistics", "17e43de6d24da16d8b10e54f482851264abf8112981a8f9ed449b6df6deb2e2a"),
 ];
 
 #[test]
