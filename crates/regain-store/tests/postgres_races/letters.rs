@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use regain_core::limits::Limits;
 use regain_core::outbox::repeats::Repeats;
-use regain_core::store::{Deleted, Posted, Put, Registered, Retention, Retried, TokenStanding};
-use regain_core::testing::contract::fixture::{ANN, DAY, HOUR, new_account};
+use regain_core::store::{Deleted, Posted, Retention, Retried, TokenStanding};
+use regain_core::testing::contract::fixture::{ANN, DAY, HOUR};
 use regain_core::{LetterState, Purpose, Store};
 use regain_store::PostgresStore;
 
-use crate::scene::{ROUNDS, Scene, hex, how_many, random_id};
+use crate::scene::{ROUNDS, Scene, hex, how_many};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_letter_is_replaced_once() {
@@ -64,31 +64,6 @@ async fn an_operator_leaves_a_letter_to_the_courier_that_took_it_at_the_same_mom
         "UPDATE letters SET state = 'sent', ended = 0, claim = NULL, lease = NULL WHERE id = '{which}'"
     );
     assert_eq!(scene.between(&settle, retry, "").await, Retried::ClosedMeanwhile);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_letter_that_is_dropped_while_its_account_comes_is_forgotten() {
-    let scene = Scene::new().await;
-    let now = scene.f.now();
-    let drop =
-        "UPDATE letters SET state = 'dropped', ended = 0, claim = NULL, lease = NULL WHERE ended IS NULL";
-    let hold = "SELECT 1 FROM letters WHERE ended IS NULL FOR UPDATE";
-    scene.posted(Purpose::Reset, ANN).await;
-    let ann = new_account(ANN);
-    let id = ann.id.clone();
-    let done = scene.between(hold, |s| async move { s.register(ann, None, now).await }, drop).await;
-    assert_eq!((done, scene.count("letters").await), (Registered::Created, 0));
-
-    scene.f.store.set_disabled(&id, true, now).await.unwrap();
-    scene.posted(Purpose::Reset, ANN).await;
-    assert!(scene.between(hold, |s| async move { s.set_disabled(&id, false, now).await }, drop).await);
-    assert_eq!(scene.count("letters").await, 0);
-
-    let (name, put) = ("bob@example.org", scene.put("bob@example.org", random_id()));
-    scene.posted(Purpose::Reset, name).await;
-    let made = scene.between(hold, |s| async move { s.put_account(put, now).await }, drop).await;
-    assert!(matches!(made, Put::Created(_)));
-    assert_eq!(scene.count("letters").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

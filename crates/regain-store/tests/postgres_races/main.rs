@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod accounts;
+mod dropped;
 mod letters;
 mod scene;
 mod tokens;

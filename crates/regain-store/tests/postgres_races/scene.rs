@@ -62,22 +62,40 @@ impl Scene {
         step: impl FnOnce(Arc<PostgresStore>) -> F,
         after: &str,
     ) -> T {
-        self.other.batch_execute(&format!("BEGIN; {before}")).await.unwrap();
+        self.held(before, step, async { self.other.batch_execute(after).await.unwrap() }).await.0
+    }
+
+    /// Holds a step by what another process has done in a transaction, and lets it go on when what comes meanwhile is over.
+    pub(crate) async fn held<
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+        M,
+    >(
+        &self,
+        by: &str,
+        step: impl FnOnce(Arc<PostgresStore>) -> F,
+        meanwhile: impl Future<Output = M>,
+    ) -> (T, M) {
+        self.other.batch_execute(&format!("BEGIN; {by}")).await.unwrap();
         let step = tokio::spawn(step(self.stores[0].clone()));
+        self.until_waiting(1).await;
+        assert!(!step.is_finished(), "the step does not wait");
+        let meanwhile = meanwhile.await;
+        self.other.batch_execute("COMMIT").await.unwrap();
+        (step.await.unwrap().unwrap(), meanwhile)
+    }
+
+    /// Waits until so many steps wait for others.
+    pub(crate) async fn until_waiting(&self, steps: i64) {
         let since = Instant::now();
         while self
             .count("pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
             .await
-            == 0
+            < steps
         {
-            assert!(
-                since.elapsed() < Duration::from_secs(3) && !step.is_finished(),
-                "the step does not wait"
-            );
+            assert!(since.elapsed() < Duration::from_secs(3), "the step does not wait");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        self.other.batch_execute(&format!("{after}; COMMIT")).await.unwrap();
-        step.await.unwrap().unwrap()
     }
 
     pub(crate) async fn count(&self, what: &str) -> i64 {
@@ -133,7 +151,11 @@ impl Scene {
 
     pub(crate) async fn posted(&self, purpose: Purpose, name: &str) -> LetterId {
         self.f.post(purpose, name).await;
-        let of_name = LetterFilter { name: Some(parse(name).key().clone()), ..self.f.newest(1) };
+        let of_name = LetterFilter {
+            name: Some(parse(name).key().clone()),
+            purpose: Some(purpose),
+            ..self.f.newest(1)
+        };
         self.f.store.letters(of_name).await.unwrap().remove(0).id
     }
 }

@@ -9,7 +9,7 @@ use regain_core::store::{PasswordChange, Registered};
 use regain_core::{AccountId, Address, PasswordHash, SessionId, Timestamp, UserAgent};
 
 use super::parts::{
-    LOCK_ACCOUNT, LOCK_OPEN_LETTERS, NoticeColumns, audit, end_letters, forget_dropped, held, post_notice,
+    LOCK_ACCOUNT, LOCK_NAMES, NoticeColumns, audit, end_letters, forget_dropped, held, post_notice,
     session_holds,
 };
 use super::trip::{in_one_trip, only};
@@ -38,8 +38,8 @@ pub(crate) async fn register(
     let rows = in_one_trip(
         client,
         &[
+            (LOCK_NAMES, &[&vec![key]]),
             (ADD, &[&id, &new.name.as_str(), &key, &address, &new.password.as_str(), &now]),
-            (LOCK_OPEN_LETTERS, &[&vec![key]]),
             (
                 REGISTER,
                 &[&id, &key, &now, &letter_id, &purpose, &letter_key, &ip, &agent, &posted, &deadline],

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use deadpool_postgres::Transaction;
+use futures_util::future::join;
 use regain_core::letter::ClaimedLetter;
 use regain_core::outbox::{backoff, budget, crashes};
 use regain_core::store::{Batch, ClaimOrder};
@@ -13,6 +14,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::changes::{Change, Changes};
+use super::parts::name_lock;
 use super::spent::Spent;
 use crate::letters::{LONGEST_LEASE, end_of};
 use crate::postgres::error::StepError;
@@ -82,7 +84,7 @@ struct Claiming<'a> {
     order: &'a ClaimOrder,
     now: Timestamp,
     budget: Option<Spent>,
-    /// Letters closed or put off.
+    /// Letters closed, put off or left, each as often as it was.
     passed: usize,
     batch: Batch,
 }
@@ -96,8 +98,12 @@ impl Claiming<'_> {
             let asked = (limit - self.batch.letters.len()).max(least);
             let page = self.due(end, asked).await?;
             are_there_more = page.len() == asked;
-            least = PAGE;
+            let found = page.len();
             let page = self.without_the_late(page).await?;
+            // Those that were left are found again, before what is behind them.
+            let left = found - page.len();
+            self.passed += left;
+            least = PAGE + left;
             let mut changes = Changes::default();
             for found in page {
                 match found {
@@ -169,35 +175,29 @@ impl Claiming<'_> {
         }
     }
 
-    /// Leaves out the letters that would be dropped although their account is there by now: it was added, or enabled, after
-    /// the statement that found them began. What adds or enables one waits for letters that are locked, and forgets those that
-    /// were dropped before; so each letter meets one or the other.
+    /// Leaves out the letters that would be dropped although somebody adds or enables their account right now, or has since
+    /// the statement that found them began. It does not wait for whoever does, who may wait for this claim.
     async fn without_the_late(&self, mut page: Vec<Found>) -> Result<Vec<Found>, StepError> {
+        // One that is for another account of that name, which was deleted, is dropped all the same.
         let dropped = |found: &Found| match found {
-            Found::Ends(letter, LetterState::Dropped, _) => Some(letter.name_key.clone()),
+            Found::Ends(letter, LetterState::Dropped, _) if letter.account.is_none() => {
+                Some(letter.name_key.clone())
+            }
             _ => None,
         };
         let keys: Vec<NameKey> = page.iter().filter_map(dropped).collect();
         if keys.is_empty() {
             return Ok(page);
         }
-        let look = self
-            .t
-            .prepare_cached(
-                "SELECT name_key FROM accounts
-                 WHERE name_key = ANY($1::text[]) AND NOT is_disabled AND address IS NOT NULL",
-            )
-            .await?;
+        let (lock, look) = (self.t.prepare_cached(SHARE_NAMES).await?, self.t.prepare_cached(LATE).await?);
         let names: Vec<&str> = keys.iter().map(NameKey::as_str).collect();
-        let late = self.t.query(&look, &[&names]).await?;
-        let late: HashSet<&str> = late.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
-        // One that is for another account of that name, which was deleted, is dropped all the same.
-        page.retain(|found| match found {
-            Found::Ends(letter, LetterState::Dropped, _) => {
-                letter.account.is_some() || !late.contains(letter.name_key.as_str())
-            }
-            _ => true,
-        });
+        let parameters: [&(dyn ToSql + Sync); 1] = [&names];
+        // One after the other, though sent together: the look sees whatever was committed before a lock was free.
+        let (coming, there) = join(self.t.query(&lock, &parameters), self.t.query(&look, &parameters)).await;
+        let (coming, there) = (coming?, there?);
+        let late: HashSet<&str> =
+            coming.iter().chain(&there).map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+        page.retain(|found| dropped(found).is_none_or(|key| !late.contains(key.as_str())));
         Ok(page)
     }
 
@@ -225,6 +225,17 @@ impl Claiming<'_> {
             .collect()
     }
 }
+
+/// Those of the names whose lock is not to be had, since somebody adds or enables an account.
+const SHARE_NAMES: &str = concat!(
+    "SELECT name_key FROM unnest($1::text[]) name_key WHERE NOT pg_try_advisory_xact_lock_shared(",
+    name_lock!("name_key"),
+    ")"
+);
+
+/// Those of the names that have an account to send to.
+pub(super) const LATE: &str = "SELECT name_key FROM accounts
+     WHERE name_key = ANY($1::text[]) AND NOT is_disabled AND address IS NOT NULL";
 
 /// A due letter, with what it comes to.
 enum Found {

@@ -4,7 +4,7 @@ use deadpool_postgres::Object;
 use regain_core::store::{AdminStanding, Deleted, HeldSession};
 use regain_core::{AccountId, SessionId, Timestamp};
 
-use super::parts::{LOCK_ACCOUNT, audit, end_letters, forget_dropped, held, session_holds};
+use super::parts::{LOCK_ACCOUNT, audit, end_letters, forget_dropped, held, name_lock, session_holds};
 use super::trip::{in_one_trip, only};
 use crate::postgres::error::StepError;
 use crate::postgres::rows::get;
@@ -66,16 +66,15 @@ pub(crate) async fn set_disabled(
     let change = if is_disabled { DISABLE } else { ENABLE };
     let rows = in_one_trip(
         client,
-        &[(LOCK_ACCOUNT, &[&id]), (LOCK_LETTERS_OF, &[&id]), (change, &[&id, &now.as_millis()])],
+        &[(LOCK_NAME_OF, &[&id]), (LOCK_ACCOUNT, &[&id]), (change, &[&id, &now.as_millis()])],
     )
     .await?;
     get(only(&rows)?, 0)
 }
 
-/// As [`LOCK_OPEN_LETTERS`](super::parts::LOCK_OPEN_LETTERS), of an account.
-const LOCK_LETTERS_OF: &str = "SELECT 1 FROM letters
-     WHERE purpose IN ('reset', 'confirm') AND name_key = (SELECT name_key FROM accounts WHERE id = $1)
-       AND ended IS NULL ORDER BY id FOR UPDATE";
+/// As [`LOCK_NAMES`](super::parts::LOCK_NAMES), of an account.
+pub(super) const LOCK_NAME_OF: &str =
+    concat!("SELECT pg_advisory_xact_lock(", name_lock!("name_key"), ") FROM accounts WHERE id = $1");
 
 pub(super) const DISABLE: &str = concat!(
     "WITH owner AS (

@@ -1,7 +1,8 @@
 //! Each whole step of the port as SQL: one statement, or what runs inside one transaction.
 //!
 //! Locks are taken in this order, so that steps seldom wait in a circle: advisory locks by their number, accounts by
-//! identity, letters by identity, tokens. PostgreSQL ends those that do, and they are done again.
+//! identity, letters by identity, tokens. PostgreSQL ends those that do, and they are done again. A claim, which has letters in
+//! its hands when it needs the locks of names, does not wait for those.
 //!
 //! A statement sees what was committed when it began, also where it then waits for a row. So whoever decides by more than the
 //! row that it changes locks that first, in a statement of its own. An account's row is the lock of all that is its own: its

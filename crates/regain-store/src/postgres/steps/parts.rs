@@ -7,13 +7,27 @@ use regain_core::store::HeldSession;
 /// Locks an account until the end of the transaction. Others may read it.
 pub(super) const LOCK_ACCOUNT: &str = "SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE";
 
-/// Waits for a courier that has an open letter of one of these names in its hands, and may be about to drop it for want of
-/// an account.
-pub(super) const LOCK_OPEN_LETTERS: &str = "SELECT 1 FROM letters
-     WHERE purpose IN ('reset', 'confirm') AND name_key = ANY($1) AND ended IS NULL ORDER BY id FOR UPDATE";
+/// The number of a name's advisory lock. Whoever adds or enables an account holds it alone, from before its first look until
+/// after the commit; a courier that drops a letter for want of an account shares it with others, from before its last look
+/// for one until after the commit. So each knows what came of the other. Two names that share a number wait for each other,
+/// which does no harm.
+macro_rules! name_lock {
+    ($name:literal) => {
+        concat!("hashtextextended(", $name, ", 0)")
+    };
+}
 
-/// Forgets the letters that were dropped because names had no account, so that its owner is not made to wait for them.
-/// Takes an array of name keys, and on what condition.
+/// Waits for couriers that drop letters of these names, and keeps others from it.
+pub(super) const LOCK_NAMES: &str = concat!(
+    "SELECT pg_advisory_xact_lock(number) FROM (
+         SELECT DISTINCT ",
+    name_lock!("name_key"),
+    " AS number FROM unnest($1::text[]) name_key ORDER BY number
+     ) numbers"
+);
+
+/// Forgets the letters that were dropped because names had no account, so that its owner is not made to wait for them. The
+/// names are locked by a statement before. Takes an array of name keys, and on what condition.
 macro_rules! forget_dropped {
     ($names:literal if $condition:literal) => {
         concat!(
@@ -101,7 +115,7 @@ macro_rules! session_holds {
         )
     };
 }
-pub(super) use {audit, end_letters, forget_dropped, post_notice, session_holds};
+pub(super) use {audit, end_letters, forget_dropped, name_lock, post_notice, session_holds};
 
 /// A notice, column by column; all empty where there is none.
 pub(super) struct NoticeColumns<'a> {

@@ -7,7 +7,7 @@ use regain_core::{LetterId, LetterState, NameKey, Purpose, Timestamp};
 use tokio::sync::OnceCell;
 
 use super::find::Search;
-use super::{accounts, claim, courier, manage, operator, parts, post, put, read, stats, tokens};
+use super::{accounts, claim, courier, manage, operator, post, put, read, stats, tokens};
 use crate::postgres::{PostgresOptions, PostgresStore};
 use crate::testing::Cluster;
 
@@ -67,9 +67,10 @@ const STEPS: &[(&str, &str, &[&str])] = &[
     ("claim of the oldest", claim::OLDEST, &["letters_waiting", "letters_claimed", "accounts_name_key_key"]),
     ("claim of the newest", claim::NEWEST, &["letters_oldest", "letters_pkey", "accounts_name_key_key"]),
     ("arm", courier::ARM, &["letters_pkey", "accounts_"]),
+    ("look for late accounts", claim::LATE, &["accounts_name_key_key"]),
     ("settle", courier::SETTLE, &["letters_pkey"]),
     ("register", accounts::REGISTER, &["accounts_pkey", "accounts_name_key_key", "letters_closed"]),
-    ("lock of letters", parts::LOCK_OPEN_LETTERS, &["letters_open"]),
+    ("lock of an account's name", manage::LOCK_NAME_OF, &["accounts_pkey"]),
     (
         "change",
         accounts::CHANGE_PASSWORD,

@@ -6,7 +6,7 @@ use deadpool_postgres::Transaction;
 use regain_core::store::{Added, Put, PutAccount};
 use regain_core::{AccountId, AccountRecord, Address, PasswordHash, Timestamp};
 
-use super::parts::{LOCK_OPEN_LETTERS, audit, forget_dropped};
+use super::parts::{LOCK_NAMES, audit, forget_dropped};
 use crate::postgres::error::StepError;
 use crate::postgres::rows::{account, account_columns, get};
 
@@ -72,6 +72,9 @@ pub(crate) async fn add_accounts(
     new: &[AccountRecord],
     now: Timestamp,
 ) -> Result<Vec<Added>, StepError> {
+    let lock = t.prepare_cached(LOCK_NAMES).await?;
+    let keys: Vec<&str> = new.iter().map(|record| record.name.key().as_str()).collect();
+    t.execute(&lock, &[&keys]).await?;
     let mut answers: Vec<Option<Added>> = vec![None; new.len()];
     loop {
         let missing: Vec<usize> = (0..new.len()).filter(|at| answers[*at].is_none()).collect();
@@ -123,8 +126,6 @@ async fn insert(t: &Transaction<'_>, new: &[&AccountRecord], now: Timestamp) -> 
             added[*at] = true;
         }
     }
-    let lock = t.prepare_cached(LOCK_OPEN_LETTERS).await?;
-    t.execute(&lock, &[&keys]).await?;
     let settle = t.prepare_cached(SETTLE_IN).await?;
     t.execute(&settle, &[&ids, &keys, &now.as_millis()]).await?;
     Ok(added)
