@@ -52,6 +52,27 @@ async fn a_letter_that_comes_while_its_account_does_is_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_whose_account_comes_while_a_courier_looks_at_it_is_not_dropped() {
+    let scene = Scene::new().await;
+    let (now, order) = (scene.f.now(), scene.f.order());
+    let id = scene.posted(Purpose::Reset, ANN).await;
+    // The courier asks for the lock of a name once it has found no account. PostgreSQL prefers this function to its own, whose
+    // second parameter is wider.
+    let gate = "CREATE FUNCTION hashtextextended(text, integer) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
+                    PERFORM pg_advisory_xact_lock_shared(1);
+                    RETURN hashtextextended($1, $2::bigint);
+                END $$";
+    scene.other.batch_execute(gate).await.unwrap();
+    let add = format!(
+        "INSERT INTO accounts (id, name, name_key, address, created) VALUES ('ann', '{ANN}', '{ANN}', '{ANN}', 0)"
+    );
+    let closed = "SELECT pg_advisory_xact_lock(1)";
+    let claimed = scene.between(closed, |s| async move { s.claim(order, now).await }, &add).await;
+    assert_eq!(claimed.closed.dropped, 0);
+    assert_eq!(scene.f.claim_one().await.letter.id, id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn letters_whose_accounts_are_on_their_way_keep_no_courier() {
     let scene = Scene::new().await;
     let now = scene.f.now();
