@@ -22,9 +22,9 @@ use super::settings::PostgresSettings;
 /// A process says at most so often that it has posted: a notification makes commits queue for a moment, in all the database.
 const NOTIFY_EVERY: Duration = Duration::from_millis(20);
 /// How often the database is asked what time it is, and so whether it still answers.
-const ASK_EVERY: Duration = Duration::from_secs(10);
+pub(super) const ASK_EVERY: Duration = Duration::from_secs(10);
 /// An answer that takes longer does not come any more.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// The pause before the next try to connect.
 const RETRY: Duration = Duration::from_millis(500);
 

@@ -181,7 +181,10 @@ impl Store for PostgresStore {
     }
 
     async fn claim(&self, order: ClaimOrder, now: Timestamp) -> Result<Batch, StoreError> {
-        self.connections.transact(|t, _| Box::pin(claim::claim(t, &order, now))).await
+        // The clock is asked once there is a connection: it may be set while this waits for one.
+        self.connections
+            .transact(|t, _| Box::pin(claim::claim(t, &order, self.clock.to_take_over(), now)))
+            .await
     }
 
     async fn arm(&self, arms: Vec<Arm>, now: Timestamp) -> Result<Vec<Armed>, StoreError> {
@@ -203,7 +206,8 @@ impl Store for PostgresStore {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.connections.run(|client, _| Box::pin(courier::next_due(client))).await
+        let held_off = self.clock.held_off_until();
+        self.connections.run(|client, _| Box::pin(courier::next_due(client, held_off))).await
     }
 
     async fn outbox_status(&self) -> Result<OutboxStatus, StoreError> {

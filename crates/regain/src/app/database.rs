@@ -231,7 +231,10 @@ impl Database {
             Kind::File(store) => store.free_all_claims(self.clock().now()).await,
             // Others may live; the leases of the dead run out.
             #[cfg(feature = "postgres")]
-            Kind::Postgres(_) => Ok(0),
+            Kind::Postgres(store) => {
+                store.leave_claims_for_a_lease();
+                Ok(0)
+            }
         }
     }
 

@@ -17,6 +17,7 @@ use super::changes::{Change, Changes};
 use super::parts::name_lock;
 use super::spent::Spent;
 use crate::letters::{LONGEST_LEASE, end_of};
+use crate::postgres::clock::JUMP;
 use crate::postgres::error::StepError;
 use crate::postgres::rows::{
     ACCOUNT_WIDTH, LETTER_WIDTH, account, account_columns, bytes, get, letter, letter_columns, small,
@@ -27,17 +28,19 @@ const PAGE: usize = 64;
 /// One claim closes or puts off no more letters than about so many.
 const PASSED_AT_ONCE: usize = 500;
 
-/// Claims what is due from both ends of the queue.
+/// Claims what is due from both ends of the queue. Claims of others that are over are taken over where the database agrees
+/// that it is now `takes_over`, and not at all without it.
 pub(crate) async fn claim(
     t: &Transaction<'_>,
     order: &ClaimOrder,
+    takes_over: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Batch, StepError> {
     let budget = match order.budget {
         Some(budget) => Some(Spent::read(t, budget, now).await?),
         None => None,
     };
-    let mut claiming = Claiming { t, order, now, budget, passed: 0, batch: Batch::default() };
+    let mut claiming = Claiming { t, order, takes_over, now, budget, passed: 0, batch: Batch::default() };
     let of_the_oldest = order.limit.saturating_sub(order.newest);
     claiming.take_from(End::Oldest, of_the_oldest).await?;
     let oldest = claiming.batch.letters.len();
@@ -82,6 +85,7 @@ enum End {
 struct Claiming<'a> {
     t: &'a Transaction<'a>,
     order: &'a ClaimOrder,
+    takes_over: Option<Timestamp>,
     now: Timestamp,
     budget: Option<Spent>,
     /// Letters closed, put off or left, each as often as it was.
@@ -207,7 +211,9 @@ impl Claiming<'_> {
         let (far, endless) =
             ((self.now + backoff::LONGEST).as_millis(), (self.now + LONGEST_LEASE).as_millis());
         let (crashes, claim) = (i64::from(crashes::MOST), &self.order.claim.0[..]);
-        let parameters: [&(dyn ToSql + Sync); 6] = [&now, &limit, &crashes, &far, &endless, &claim];
+        let takes_over = self.takes_over.map(Timestamp::as_millis);
+        let parameters: [&(dyn ToSql + Sync); 8] =
+            [&now, &limit, &crashes, &far, &endless, &claim, &takes_over, &JUMP];
         let (statement, parameters) = match end {
             End::Oldest => (OLDEST, &parameters[..]),
             End::Newest => (NEWEST, &parameters[..3]),
@@ -287,8 +293,10 @@ macro_rules! due {
     };
 }
 
-/// Oldest due first. More parameters: the longest wait from now, the longest lease from now, the claim. Four ranges of two indexes: the second and the fourth hold what a wrong clock has put far ahead. The
-/// locked rows themselves are handed on, since they may be newer than what the statement sees elsewhere.
+/// Oldest due first. More parameters: the longest wait from now, the longest lease from now, the claim, the time with which
+/// the database must agree before claims are taken over, and how far. Four ranges of two indexes: the second and the fourth
+/// hold what a wrong clock has put far ahead. The locked rows themselves are handed on, since they may be newer than what the
+/// statement sees elsewhere.
 pub(super) const OLDEST: &str = due!(
     "SELECT * FROM (SELECT * FROM letters WHERE state = 'waiting' AND due <= $1
                     ORDER BY due, id LIMIT $2 FOR UPDATE SKIP LOCKED) due
@@ -297,9 +305,11 @@ pub(super) const OLDEST: &str = due!(
                     ORDER BY due, id LIMIT $2 FOR UPDATE SKIP LOCKED) far
      UNION ALL
      SELECT * FROM (SELECT * FROM letters WHERE state = 'claimed' AND lease <= $1 AND claim <> $6
+                      AND (SELECT abs((extract(epoch FROM clock_timestamp()) * 1000)::bigint - $7) <= $8::bigint)
                     ORDER BY lease LIMIT $2 FOR UPDATE SKIP LOCKED) over
      UNION ALL
      SELECT * FROM (SELECT * FROM letters WHERE state = 'claimed' AND lease > $5 AND claim <> $6
+                      AND (SELECT abs((extract(epoch FROM clock_timestamp()) * 1000)::bigint - $7) <= $8::bigint)
                     ORDER BY lease LIMIT $2 FOR UPDATE SKIP LOCKED) endless",
     "l.due, l.id"
 );

@@ -230,15 +230,20 @@ impl<'a> SettleColumns<'a> {
     }
 }
 
-/// When the next letter is due or the next lease runs out.
-pub(crate) async fn next_due(client: &Object) -> Result<Option<Timestamp>, StepError> {
+/// When the next letter is due or the next lease runs out, and until when those are left alone, where they are.
+pub(crate) async fn next_due(
+    client: &Object,
+    held_off: Option<Timestamp>,
+) -> Result<Option<Timestamp>, StepError> {
     let look = client
         .prepare_cached(
             "SELECT least((SELECT min(due) FROM letters WHERE state = 'waiting'),
-                          (SELECT min(lease) FROM letters WHERE state = 'claimed'))",
+                          (SELECT greatest(lease, $1::bigint) FROM letters WHERE state = 'claimed'
+                           ORDER BY lease LIMIT 1))",
         )
         .await?;
-    Ok(get::<Option<i64>>(&client.query_one(&look, &[]).await?, 0)?.map(Timestamp::from_millis))
+    let held_off = held_off.map(Timestamp::as_millis);
+    Ok(get::<Option<i64>>(&client.query_one(&look, &[&held_off]).await?, 0)?.map(Timestamp::from_millis))
 }
 
 /// PostgreSQL keeps no NUL in a text; a relay may say one.
