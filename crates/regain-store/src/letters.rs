@@ -32,6 +32,12 @@ pub(crate) fn budget_since(now: Timestamp) -> i64 {
     now.minus(MailBudget::WINDOW).as_millis()
 }
 
+/// Until when they do. Beyond it lies only what a clock that was wrong has put there; what one that was set back by less has
+/// sent did go out within the last hour.
+pub(crate) fn budget_until(now: Timestamp) -> i64 {
+    (now + MailBudget::WINDOW).as_millis()
+}
+
 #[cfg(test)]
 mod tests {
     use regain_core::{LetterId, OsRng};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::account::Generation;
 use crate::letter::Purpose;
 use crate::store::{HeldSession, LetterFilter, PasswordChange, Posted, Registered, Store};
-use crate::testing::contract::fixture::{ANN, Fixture, HOUR, hash, new_account, session};
+use crate::testing::contract::fixture::{ANN, DAY, Fixture, HOUR, hash, new_account, sent, session};
 
 fn notices() -> LetterFilter {
     LetterFilter { purpose: Some(Purpose::PasswordChanged), limit: 100, ..LetterFilter::default() }
@@ -133,6 +133,31 @@ pub async fn notices_to_an_unconfirmed_address_are_limited(store: Arc<dyn Store>
     f.clock.advance(HOUR * 25);
     assert!(f.store.change_password(f.change(&account.id, "x"), f.now()).await.expect("a step"));
     assert_eq!(f.store.letters(notices()).await.expect("a step").len(), 6);
+}
+
+pub async fn notices_that_a_wrong_clock_has_posted_far_ahead_count_for_nothing(store: Arc<dyn Store>) {
+    let f = Fixture::new(store);
+    let (account, now) = (f.account(ANN).await, f.now());
+    let change = async || {
+        assert!(f.store.change_password(f.change(&account.id, "x"), f.now()).await.expect("a step"));
+        f.store.letters(notices()).await.expect("a step").len()
+    };
+    f.clock.advance(DAY * 2);
+    for _ in 0..5 {
+        change().await;
+    }
+    for claimed in f.claim(3).await {
+        assert!(f.settle(&claimed, sent()).await);
+    }
+    assert_eq!(change().await, 5);
+    f.clock.set(now);
+    assert_eq!(change().await, 6);
+    f.clock.advance(DAY + HOUR);
+    assert_eq!(
+        change().await,
+        6,
+        "those of a few hours ahead were posted of late, by a clock that was set back"
+    );
 }
 
 pub async fn a_name_that_is_no_address_gets_no_notice(store: Arc<dyn Store>) {

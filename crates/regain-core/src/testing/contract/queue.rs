@@ -136,6 +136,29 @@ pub async fn what_the_budget_held_back_goes_once_the_hour_is_over(store: Arc<dyn
     assert_eq!(names(&f.claim_by(ClaimOrder { budget, ..f.order() }).await.letters), ["a1@example.org"]);
 }
 
+pub async fn mails_that_a_wrong_clock_has_sent_far_ahead_cost_no_budget(store: Arc<dyn Store>) {
+    let f = Fixture::new(store);
+    for i in 0..3 {
+        f.account(&name(i)).await;
+    }
+    let now = f.now();
+    let order = |f: &Fixture| ClaimOrder { budget: Some(MailBudget { per_hour: 1 }), ..f.order() };
+    f.clock.advance(HOUR * 2);
+    f.mailed(Purpose::Reset, &name(0)).await;
+    f.clock.set(now);
+    f.post(Purpose::Reset, &name(1)).await;
+    let claimed = f.claim_by(order(&f)).await.letters;
+    assert_eq!(names(&claimed), ["a1@example.org"]);
+    f.clock.advance(MINUTE * 7);
+    assert!(f.settle(&claimed[0], sent()).await);
+    f.clock.set(now);
+    f.post(Purpose::Reset, &name(2)).await;
+    assert!(
+        f.claim_by(order(&f)).await.is_budget_spent,
+        "by a mail of the last hour, whatever the clock says"
+    );
+}
+
 pub async fn a_share_of_the_mail_budget_is_for_resets(store: Arc<dyn Store>) {
     let mut purposes = [Purpose::Confirm; 12];
     purposes[11] = Purpose::Reset;

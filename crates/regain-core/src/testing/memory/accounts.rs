@@ -180,7 +180,8 @@ impl State {
         let (is_confirmed, key) = (account.is_confirmed, account.name_key.clone());
         self.end_resets(&change.account, now);
         let recent = self.letters.iter().map(|r| &r.letter).filter(|l| {
-            l.purpose == Purpose::PasswordChanged && l.name_key == key && l.posted > now.minus(DAY)
+            let is_of_a_day = l.posted > now.minus(DAY) && l.posted <= now + DAY;
+            l.purpose == Purpose::PasswordChanged && l.name_key == key && is_of_a_day
         });
         if is_confirmed || recent.count() < change.notices_if_unconfirmed as usize {
             self.post_notice(change.notice, &change.account, now);

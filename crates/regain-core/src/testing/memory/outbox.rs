@@ -455,7 +455,7 @@ impl Spent {
             .iter()
             .filter(|r| r.letter.state == LetterState::Sent)
             .filter_map(|r| r.letter.ended)
-            .filter(|ended| *ended + MailBudget::WINDOW > now)
+            .filter(|ended| *ended + MailBudget::WINDOW > now && *ended <= now + MailBudget::WINDOW)
             .collect();
         sent.sort();
         let claimed = letters.iter().filter(|r| r.letter.state == LetterState::Claimed).count();

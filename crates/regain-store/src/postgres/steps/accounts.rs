@@ -120,7 +120,8 @@ pub(crate) async fn change_password(
     Ok(!rows.is_empty())
 }
 
-/// Notices of a day are counted in two halves, so that each has its index. A letter never ends before it was posted.
+/// Notices of a day are counted in two halves, so that each has its index. A letter never ends before it was posted. What a
+/// clock that was wrong has posted more than a day ahead is as if it were not there.
 pub(super) const CHANGE_PASSWORD: &str = concat!(
     "WITH owner AS (
          UPDATE accounts SET password = $2, generation = generation + 1, kept_session = $3
@@ -137,9 +138,11 @@ pub(super) const CHANGE_PASSWORD: &str = concat!(
     post_notice!("$6", "$7", "$8", "$9" at "$5" if "(is_confirmed OR $11::bigint > (
          SELECT count(*) FROM letters
          WHERE purpose = 'password_changed' AND name_key = owner.name_key AND ended IS NULL AND posted > $10
+           AND posted <= 2 * $5 - $10
      ) + (
          SELECT count(*) FROM letters
-         WHERE purpose = 'password_changed' AND name_key = owner.name_key AND ended > $10 AND posted > $10))"),
+         WHERE purpose = 'password_changed' AND name_key = owner.name_key AND ended > $10 AND posted > $10
+           AND posted <= 2 * $5 - $10))"),
     ", ",
     audit!("'password_changed'" of "owner" at "$5"),
     " SELECT 1 FROM owner"

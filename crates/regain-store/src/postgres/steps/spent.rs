@@ -5,7 +5,7 @@ use regain_core::outbox::backoff;
 use regain_core::outbox::budget::{self, MailBudget};
 use regain_core::{Purpose, Timestamp};
 
-use crate::letters::budget_since;
+use crate::letters::{budget_since, budget_until};
 use crate::postgres::error::StepError;
 use crate::postgres::rows::{count, get};
 
@@ -33,11 +33,14 @@ impl Spent {
         let look = t
             .prepare_cached(
                 "SELECT (SELECT count(*) FROM (SELECT 1 FROM letters
-                                               WHERE state = 'sent' AND ended > $1 AND ended >= 0 LIMIT $2) sent),
+                                               WHERE state = 'sent' AND ended > $1 AND ended <= $3 AND ended >= 0
+                                               LIMIT $2) sent),
                         (SELECT count(*) FROM letters WHERE state = 'claimed')",
             )
             .await?;
-        let row = t.query_one(&look, &[&budget_since(now), &i64::from(budget.per_hour)]).await?;
+        let row = t
+            .query_one(&look, &[&budget_since(now), &i64::from(budget.per_hour), &budget_until(now)])
+            .await?;
         let (sent, claimed) = (count(&row, 0)?, count(&row, 1)?);
         Ok(Self { budget, sent, mails: sent + claimed, ahead: None })
     }

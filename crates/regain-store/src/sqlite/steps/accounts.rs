@@ -183,14 +183,15 @@ pub(super) fn post_notice(
     insert_letter(c, &row)
 }
 
-/// How many notices were posted for a name in the last 24 hours.
+/// How many notices were posted for a name in the last 24 hours. What a clock that was wrong has posted further ahead than
+/// that is as if it were not there.
 fn notices_of_a_day(c: &Connection, name_key: &NameKey, now: Timestamp) -> rusqlite::Result<u32> {
     // Two halves, so that each has its index. A letter never ends before it was posted.
     c.prepare_cached(
         "SELECT (SELECT count(*) FROM letters
-                 WHERE purpose = 'password_changed' AND name_key = ?1 AND ended IS NULL AND posted > ?2)
+                 WHERE purpose = 'password_changed' AND name_key = ?1 AND ended IS NULL AND posted > ?2 AND posted <= ?3)
               + (SELECT count(*) FROM letters
-                 WHERE purpose = 'password_changed' AND name_key = ?1 AND ended > ?2 AND posted > ?2)",
+                 WHERE purpose = 'password_changed' AND name_key = ?1 AND ended > ?2 AND posted > ?2 AND posted <= ?3)",
     )?
-    .query_row((name_key.as_str(), now.minus(DAY).as_millis()), |row| row.get(0))
+    .query_row((name_key.as_str(), now.minus(DAY).as_millis(), (now + DAY).as_millis()), |row| row.get(0))
 }

@@ -8,7 +8,7 @@ use regain_core::{Account, Letter, LetterId, LetterState, Purpose, Timestamp};
 use rusqlite::{Connection, Row};
 
 use super::{close_letter, count};
-use crate::letters::{LONGEST_LEASE, budget_since, end_of};
+use crate::letters::{LONGEST_LEASE, budget_since, budget_until, end_of};
 use crate::sqlite::error::words;
 use crate::sqlite::rows::{ACCOUNT_WIDTH, LETTER_WIDTH, account, account_columns, letter, letter_columns};
 
@@ -178,10 +178,11 @@ impl Spent {
     fn read(c: &Connection, budget: MailBudget, now: Timestamp) -> rusqlite::Result<Self> {
         let (sent, claimed): (i64, i64) = c
             .prepare_cached(
-                "SELECT (SELECT count(*) FROM (SELECT 1 FROM letters WHERE state = 'sent' AND ended > ?1 LIMIT ?2)),
+                "SELECT (SELECT count(*) FROM (SELECT 1 FROM letters WHERE state = 'sent' AND ended > ?1 AND ended <= ?3
+                                               LIMIT ?2)),
                         (SELECT count(*) FROM letters INDEXED BY letters_claimed WHERE state = 'claimed')",
             )?
-            .query_row((budget_since(now), budget.per_hour), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_row((budget_since(now), budget.per_hour, budget_until(now)), |row| Ok((row.get(0)?, row.get(1)?)))?;
         let count = |number| u64::try_from(number).unwrap_or(0);
         Ok(Self {
             budget,
