@@ -201,7 +201,9 @@ impl Buckets {
         let mut maps = self.maps.lock().unwrap_or_else(PoisonError::into_inner);
         maps.turn(period, now);
         // The time at which the bucket is full again: never in the past.
-        let full_at = maps.young.get(&key).or_else(|| maps.old.get(&key)).copied().unwrap_or(now).max(now);
+        let full_at = maps.young.get(&key).or_else(|| maps.old.get(&key)).copied();
+        // No bucket takes longer than a period to fill. One that does by far is of a clock that was set back since.
+        let full_at = full_at.filter(|at| at.since(now) <= period * 2).unwrap_or(now).max(now);
         let step = period / share.max(1);
         let after = full_at + step;
         if share == 0 || after > now + period {
@@ -253,6 +255,18 @@ mod tests {
         for _ in 0..20 {
             assert_eq!(limiter.sign_in(client, T0 + Duration::from_secs(200)), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_nobody_out_and_gives_nothing_away() {
+        let limiter = limiter();
+        let (client, hour) = (ip("192.0.2.1"), Duration::from_secs(3600));
+        while limiter.sign_in(client, T0 + hour).is_ok() {}
+        let a_bit_before = (T0 + hour).minus(Duration::from_millis(50));
+        assert!(limiter.sign_in(client, a_bit_before).is_err());
+        assert_eq!(limiter.sign_in(client, T0), Ok(()));
+        let taken = (1..100).take_while(|_| limiter.sign_in(client, T0).is_ok()).count();
+        assert_eq!(taken, 19);
     }
 
     #[test]

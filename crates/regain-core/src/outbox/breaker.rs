@@ -14,6 +14,8 @@ const POLICY_REFUSALS: usize = 3;
 const POLICY_LETTERS: usize = 5;
 /// A relay that is lost at so many letters in a row, without an answer to any, is at fault itself.
 const LOST_LETTERS: usize = 3;
+/// No relay rests longer at a time.
+const LONGEST_REST: Duration = Duration::from_secs(300);
 /// Refused domains that are remembered, so that probes go to others.
 const DOMAINS: usize = 256;
 
@@ -58,7 +60,8 @@ impl Breaker {
     pub fn admission(&self, now: Timestamp) -> Admission {
         match self.rest_until {
             None => Admission::Open,
-            Some(until) if now < until => Admission::Rest(until),
+            // A longer rest is none: the clock was set back under it.
+            Some(until) if now < until && until.since(now) <= LONGEST_REST => Admission::Rest(until),
             Some(_) => Admission::Probe,
         }
     }
@@ -128,7 +131,8 @@ impl Breaker {
         now: Timestamp,
         rng: &dyn Rng,
     ) -> Result<(), NoRandomness> {
-        let (first, longest) = if permanent { (5_000, 300_000) } else { (1_000, 60_000) };
+        let (first, longest) =
+            if permanent { (5_000, LONGEST_REST.as_secs() * 1000) } else { (1_000, 60_000) };
         self.rest(reason, first, longest, now, rng)
     }
 
@@ -206,6 +210,15 @@ mod tests {
             Admission::Rest(until) => until.since(now),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_prolong_a_rest_by_much() {
+        let mut breaker = Breaker::new();
+        let before = T0 + Duration::from_secs(3600);
+        breaker.failed("auth: 535", true, before, &OsRng).unwrap();
+        assert_eq!(breaker.admission(T0), Admission::Probe);
+        assert!(rest(&breaker, before.minus(LONGEST_REST / 2)) <= LONGEST_REST);
     }
 
     #[test]
