@@ -158,6 +158,44 @@ describe('two processes', { concurrency: 3 }, () => {
     assert.deepEqual(await brokenInvariants(database), {});
   });
 
+  for (const [how, minutes] of [['seven minutes forward', 7], ['a quarter of an hour back', -15]]) {
+    test(`whose database's clock is set ${how} send no mail twice, lose none and go on`, async (t) => {
+      const postgres = await Postgres.start(t, { hasClock: true });
+      const relays = [await ScriptedRelay.start(t), await ScriptedRelay.start(t)];
+      const both = await makeProcesses(t, 2, { postgres, relay: relays.map(({ url }) => url) });
+      const [slow, others] = [['a@slow.example', 'b@slow.example', 'c@slow.example', 'd@slow.example'], names(4)];
+      await importAccounts(both[0], [...slow, ...others]);
+      const servers = await serveAll(both);
+      const next = inTurn(both);
+      const { database } = both[0];
+
+      // These are with a relay, which is slow to answer, when the clock is set.
+      let answer;
+      const answered = new Promise((resolve) => (answer = resolve));
+      for (const relay of relays) relay.script.dot = ({ envelope }) => (slow.includes(envelope.to[0]) ? answered : undefined);
+      const mails = () => relays.flatMap((relay) => relay.mails.map(({ to }) => to[0]));
+      for (const name of slow) await kept(next().askForReset(name));
+      await until('mails that are under way', () => mails().length === slow.length);
+      await postgres.clock.set(minutes * 60);
+      await Promise.all(servers.map((server) => until('it to see that', () => server.output.includes('database_clock_stepped'), 20_000)));
+
+      // Others go out meanwhile, at once.
+      for (const name of others) {
+        await kept(next().askForReset(name));
+        await until('its mail', () => mails().includes(name), 5000);
+      }
+      // Longer than claims of others are left alone.
+      await pause(40_000);
+      assert.deepEqual(mails().sort(), [...slow, ...others].sort());
+      answer();
+      await drained(database);
+      assert.deepEqual(mails().sort(), [...slow, ...others].sort());
+      const states = await sql(database, 'SELECT state, attempts, crashes, count(*) AS n FROM letters GROUP BY 1, 2, 3');
+      assert.deepEqual(states, [{ state: 'sent', attempts: 1, crashes: 0, n: 8 }]);
+      assert.deepEqual(await brokenInvariants(database), {});
+    });
+  }
+
   test('of which one serves and the other delivers: a letter goes out at once, also after the listener was cut off', async (t) => {
     const relay = await ScriptedRelay.start(t);
     const [front, behind] = await makeProcesses(t, 2, { relay: relay.url });

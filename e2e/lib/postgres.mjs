@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
+import { Clock } from './clock.mjs';
 import { freePort } from './place.mjs';
 
 const run = promisify(execFile);
@@ -44,10 +45,10 @@ export class Postgres {
   /**
    * Makes a server and starts it. `settings` are lines of `postgresql.conf`, as `{max_connections: 50}`. With `standbyOf`
    * it is a streaming standby of another one, which `promote` makes a primary. `directory` is where its files are, where
-   * that matters, such as a small disk; it is emptied in the end.
+   * that matters, such as a small disk; it is emptied in the end. With `hasClock` its time is what `clock` is set to.
    */
-  static async start(t, { settings = {}, standbyOf, directory } = {}) {
-    const postgres = await Postgres.make({ settings, standbyOf, directory });
+  static async start(t, { settings = {}, standbyOf, directory, hasClock } = {}) {
+    const postgres = await Postgres.make({ settings, standbyOf, directory, hasClock });
     t.after(() => postgres.close());
     return postgres;
   }
@@ -58,12 +59,16 @@ export class Postgres {
     return shared;
   }
 
-  static async make({ settings, standbyOf, directory }) {
+  static async make({ settings, standbyOf, directory, hasClock }) {
     // Not one of place.mjs: it is cleared away once the server has ended, which is later.
     directory ??= await mkdtemp(join(tmpdir(), 'regain-e2e-postgres-'));
     await chmod(directory, 0o755);
     if (isRoot) await run('chown', ['postgres', directory]);
     const postgres = new Postgres(directory, await freePort());
+    if (hasClock) {
+      postgres.clock = new Clock(directory);
+      await postgres.clock.set(0);
+    }
     if (standbyOf) {
       const from = ['-h', '127.0.0.1', '-p', String(standbyOf.port), '-U', 'postgres'];
       await postgres.program('pg_basebackup', [...from, '-D', postgres.data, '--checkpoint=fast', '--write-recovery-conf']);
@@ -90,7 +95,9 @@ export class Postgres {
 
   /** Runs one of PostgreSQL's programs as the owner of the cluster, and answers its output. Fails where it fails. */
   async program(name, args) {
-    const [program, ...all] = [...asOwner, `${programs()}/${name}`, ...args];
+    // The owner's alone: what sets the clock makes files of whoever it first runs as.
+    const env = Object.entries(this.clock?.env ?? {}).map(([name, value]) => `${name}=${value}`);
+    const [program, ...all] = [...asOwner, 'env', ...env, `${programs()}/${name}`, ...args];
     return (await run(program, all, { cwd: this.directory, maxBuffer: MUCH })).stdout;
   }
 
