@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use regain_core::{Clock, KeyMode, Store};
 use regain_store::testing::Cluster;
 use regain_store::{PostgresError, PostgresOptions, PostgresSettings, PostgresStore};
+use tokio::time::timeout;
 
 async fn fresh() -> (PostgresSettings, String) {
     let url = Cluster::shared().fresh_database().await;
@@ -199,5 +200,30 @@ async fn a_certificate_is_checked_against_the_servers_name() {
     // Without TLS on the server, whoever requires it gets no further.
     let (plain, name) = (Cluster::shared().port(), fresh().await.1);
     let plain = format!("postgres://postgres@localhost:{plain}/{name}?sslmode=require&{trusted}");
-    assert!(is_encrypted(plain.parse().unwrap()).await.is_err());
+    let no_tls = is_encrypted(plain.parse().unwrap()).await.unwrap_err();
+    assert!(no_tls.contains("does not support TLS") && no_tls.contains("sslmode=disable"), "{no_tls}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_is_missing_is_told_with_the_ways_to_give_one() {
+    let cluster = Cluster::start(&["fsync=off"]);
+    cluster.run("postgres", "CREATE ROLE guarded LOGIN PASSWORD 'hunter2'").await;
+    std::fs::write(cluster.data().join("pg_hba.conf"), "host all all 127.0.0.1/32 scram-sha-256\n").unwrap();
+    cluster.run("postgres", "SELECT pg_reload_conf()").await;
+    let url = |who: &str| format!("postgres://{who}@127.0.0.1:{}/postgres", cluster.port()).parse().unwrap();
+    // The server reads its file again in its own time.
+    let reread = async {
+        loop {
+            let told = refused(&url("guarded")).await.to_string();
+            if !told.contains("42501") {
+                break told;
+            }
+        }
+    };
+    let told = timeout(Duration::from_secs(30), reread).await.unwrap();
+    for part in ["databasePasswordFile", "databasePassword ", "REGAIN_DATABASE_PASSWORD", "USER:PASSWORD@"] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let told = refused(&url("guarded:wrong")).await.to_string();
+    assert!(told.contains("28P01") && !told.contains("wrong"), "{told}");
 }

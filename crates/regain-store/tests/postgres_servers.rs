@@ -59,6 +59,15 @@ async fn a_server_that_says_nothing_does_not_keep_anybody_from_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_fails_is_told_with_its_cause() {
+    let cluster = Cluster::start(&["fsync=off"]);
+    let store = open(&cluster.url("postgres"), PostgresOptions::default()).await;
+    drop(cluster);
+    let told = store.outbox_status().await.unwrap_err().to_string();
+    assert!(told.contains("error connecting to server: Connection refused"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_never_set_up_is_given_up_in_time() {
     let database = Cluster::shared().fresh_database().await;
     let (port, swallows) = line_before(Cluster::shared().port()).await;

@@ -191,13 +191,52 @@ impl From<StepError> for StoreError {
     }
 }
 
-/// PostgreSQL's code with its severity; of a connection's fault the client library's words. A server's message may quote
-/// values, so it is left out.
+/// PostgreSQL's code; of a connection's fault the client library's words, down to the first cause. A server's message may
+/// quote values, so it is left out.
 pub(crate) fn words(error: &tokio_postgres::Error) -> String {
     match error.code() {
         Some(code) => format!("PostgreSQL {}", code.code()),
-        None => error.to_string(),
+        // What cannot be converted is a value.
+        None if is_conversion(error) => error.to_string(),
+        None => with_causes(error),
     }
+}
+
+/// What went wrong while connecting, and what to do. The server's own sentence is told: it names the user or the database, no
+/// password.
+pub(super) fn why_not(error: &tokio_postgres::Error) -> String {
+    if let Some(said) = error.as_db_error() {
+        return format!("{} (PostgreSQL {})", said.message(), said.code().code());
+    }
+    let told = with_causes(error);
+    // There is no other way to ask, here neither.
+    if told.ends_with("password missing") {
+        return "the server wants a password, and none is configured: write it into a file and name that with \
+                databasePasswordFile, or set databasePassword or REGAIN_DATABASE_PASSWORD, or write it into the URL \
+                (postgres://USER:PASSWORD@HOST/NAME)"
+            .to_owned();
+    }
+    if told.ends_with("server does not support TLS") {
+        return format!(
+            "{told}: switch it on there (ssl = on); with sslmode=disable in the URL none is used, and with prefer where the \
+             server has it, and whoever is between reads along: for a network that is yours alone"
+        );
+    }
+    told
+}
+
+fn with_causes(error: &tokio_postgres::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        let words = next.to_string();
+        // Some tell their cause themselves.
+        if !told.contains(&words) {
+            told = format!("{told}: {words}");
+        }
+        cause = next.source();
+    }
+    told
 }
 
 /// As [`words`], and what to do where a right is missing or nothing is found: so most first starts fail.

@@ -13,8 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client};
 
 use super::clock::DatabaseClock;
-use super::error::{PostgresError, words};
-use super::migrate::why_not;
+use super::error::{PostgresError, why_not, words};
 use super::pool::SESSION;
 use super::servers::Servers;
 use super::settings::PostgresSettings;

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::error::{PostgresError, words_at_start};
+use super::error::{PostgresError, why_not, words_at_start};
 use super::pool::SESSION;
 use super::servers::Servers;
 use super::settings::PostgresSettings;
@@ -179,15 +179,6 @@ pub(crate) async fn connect(
         return Err(PostgresError::Encoding { database: settings.to_string(), encoding });
     }
     Ok(client)
-}
-
-/// What went wrong while connecting, the server's own sentence included: it names the user or the database, no password.
-pub(super) fn why_not(error: &tokio_postgres::Error) -> String {
-    match (error.as_db_error(), std::error::Error::source(error)) {
-        (Some(said), _) => format!("{} (PostgreSQL {})", said.message(), said.code().code()),
-        (None, Some(source)) => format!("{error}: {source}"),
-        (None, None) => error.to_string(),
-    }
 }
 
 async fn make_schema(step: &Transaction<'_>) -> Result<(), tokio_postgres::Error> {
