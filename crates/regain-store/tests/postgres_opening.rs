@@ -123,10 +123,30 @@ async fn who_may_not_make_schemas_uses_one_that_was_made() {
     cluster.run("postgres", "CREATE ROLE narrow LOGIN PASSWORD 'hunter2'").await;
     let settings: PostgresSettings =
         format!("postgres://narrow:hunter2@127.0.0.1:{}/{name}", cluster.port()).parse().unwrap();
-    let error = refused(&settings).await;
-    let told = error.to_string();
-    assert!(told.contains("42501") && told.contains("owner") && !told.contains("hunter2"), "{error}");
-    cluster.run(&name, "CREATE SCHEMA regain AUTHORIZATION narrow").await;
+    // What only looks says the same.
+    let looked = PostgresStore::pending_migrations(&settings).await.unwrap_err();
+    for told in [refused(&settings).await.to_string(), looked.to_string()] {
+        for part in ["42501", "owner", &format!("GRANT CREATE ON DATABASE {name} TO narrow")] {
+            assert!(told.contains(part) && !told.contains("hunter2"), "{part} in {told}");
+        }
+    }
+    cluster.run(&name, "CREATE SCHEMA regain").await;
+    let told = refused(&settings).await.to_string();
+    assert!(told.contains("GRANT USAGE, CREATE ON SCHEMA regain TO narrow"), "{told}");
+    cluster.run(&name, "GRANT USAGE, CREATE ON SCHEMA regain TO narrow").await;
+    assert_eq!(PostgresStore::pending_migrations(&settings).await.unwrap(), None);
+    assert_eq!(open(&settings).await.unwrap().outbox_status().await.unwrap().open, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_right_to_make_schemas_is_what_the_grant_gives() {
+    let (_, name) = fresh().await;
+    let cluster = Cluster::shared();
+    cluster.run("postgres", "CREATE ROLE \"Other one\" LOGIN").await;
+    let settings: PostgresSettings =
+        format!("postgres://Other%20one@127.0.0.1:{}/{name}", cluster.port()).parse().unwrap();
+    let PostgresError::NoRight { grant, .. } = refused(&settings).await else { panic!("another refusal") };
+    cluster.run(&name, &grant).await;
     assert_eq!(open(&settings).await.unwrap().outbox_status().await.unwrap().open, 0);
 }
 

@@ -14,6 +14,7 @@ mod keys;
 mod mail_test;
 mod metrics;
 mod outbox;
+mod postgres;
 mod serving;
 mod to_postgres;
 mod users;

@@ -33,8 +33,9 @@ impl Target {
     /// Connects, and brings the schema up to date. What is in it is not looked at yet.
     pub(super) async fn open(settings: &PostgresSettings, key_mode: KeyMode) -> Result<Self, MoveError> {
         let tls = tls::connector(settings)?;
-        migrate::migrate_to(Use::MoveInto, settings, &tls, key_mode).await?;
-        let client = migrate::connect(settings, &tls).await?;
+        let client = migrate::connect(settings, &tls, true).await?;
+        migrate::migrate_to(Use::MoveInto, client, settings, key_mode).await?;
+        let client = migrate::connect(settings, &tls, true).await?;
         let target = Self { client, database: settings.to_string() };
         target.client.batch_execute(SESSION).await.map_err(target.failed(META.name))?;
         Ok(target)

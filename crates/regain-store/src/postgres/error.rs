@@ -47,6 +47,17 @@ pub enum PostgresError {
     /// There are tables in its schema, but none of Regain.
     #[error("the schema regain of the database {0} is not empty, and not one of Regain")]
     Foreign(String),
+    /// The role may not make the schema, or the tables in it.
+    #[error(
+        "the role may not make what Regain needs in the database {database} (PostgreSQL 42501): let the database's owner run \
+         {grant}, or a role that may do so `regain migrate`"
+    )]
+    NoRight {
+        /// Where, without a password.
+        database: String,
+        /// The SQL that gives it the right.
+        grant: String,
+    },
     /// A newer Regain has migrated it, and says that this one cannot work with it.
     #[error(
         "the database {database} has schema {found}, but this version of Regain knows schemas up to {known} only; \

@@ -1,13 +1,12 @@
 //! Brings the schema up to date: numbered SQL files, embedded, each applied once and remembered with its SHA-256.
 
-use std::time::Duration;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use regain_core::KeyMode;
 use tokio::time::timeout;
 use tokio_postgres::{Client, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::PostgresOptions;
 use super::error::{PostgresError, why_not, words_at_start};
 use super::pool::SESSION;
 use super::servers::Servers;
@@ -46,16 +45,15 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
 
 /// The advisory lock that whoever migrates holds: "regain" in ASCII.
 pub(crate) const LOCK: i64 = 0x7265_6761_696e;
-/// Connecting for a migration, all servers and the greeting included, takes no longer.
-const CONNECT: Duration = Duration::from_secs(30);
 
 /// Applies what is missing, all or nothing, and answers how names are compared.
 pub(super) async fn migrate(
     settings: &PostgresSettings,
     tls: &MakeRustlsConnect,
-    key_mode_if_new: KeyMode,
+    options: &PostgresOptions,
 ) -> Result<KeyMode, PostgresError> {
-    migrate_to(Use::Serve, settings, tls, key_mode_if_new).await
+    let client = connect(settings, tls, options.is_awaited).await?;
+    migrate_to(Use::Serve, client, settings, options.key_mode_if_new).await
 }
 
 /// What a database is prepared for.
@@ -71,12 +69,11 @@ pub(crate) enum Use {
 /// The same, also where a move into the database has not ended.
 pub(crate) async fn migrate_to(
     purpose: Use,
+    mut client: Client,
     settings: &PostgresSettings,
-    tls: &MakeRustlsConnect,
     key_mode_if_new: KeyMode,
 ) -> Result<KeyMode, PostgresError> {
     let database = settings.to_string();
-    let mut client = connect(settings, tls).await?;
     let failed = unusable(&database);
     // Others may take minutes for theirs.
     client.batch_execute("SET lock_timeout = 0").await.map_err(&failed)?;
@@ -86,6 +83,7 @@ pub(crate) async fn migrate_to(
         if !is_empty(&step).await.map_err(&failed)? {
             return Err(PostgresError::Foreign(database.clone()));
         }
+        refuse_without_right(&step, &database).await?;
         make_schema(&step).await.map_err(&failed)?;
     }
     check_not_newer(&step, &database).await?;
@@ -119,10 +117,10 @@ pub(crate) async fn migrate_to(
 pub(super) async fn check(
     settings: &PostgresSettings,
     tls: &MakeRustlsConnect,
-    _: KeyMode,
+    options: &PostgresOptions,
 ) -> Result<KeyMode, PostgresError> {
     let database = settings.to_string();
-    let mut client = connect(settings, tls).await?;
+    let mut client = connect(settings, tls, options.is_awaited).await?;
     let step = client.transaction().await.map_err(unusable(&database))?;
     match count_pending(&step, &database).await? {
         0 => {
@@ -143,28 +141,53 @@ async fn refuse_unfinished(step: &Transaction<'_>, database: &str) -> Result<(),
     if is_moving { Err(PostgresError::Unfinished(database.to_owned())) } else { Ok(()) }
 }
 
-/// How many migrations are missing, or `None` where there are no tables at all; changes nothing.
+/// Who may not make the schema is told so, and what gives the right; also by who only looks.
+async fn refuse_without_right(step: &Transaction<'_>, database: &str) -> Result<(), PostgresError> {
+    // The right to a schema that is not there is NULL.
+    let sql = "SELECT CASE
+            WHEN has_schema_privilege(to_regnamespace('regain')::oid, 'CREATE') IS FALSE
+                THEN format('GRANT USAGE, CREATE ON SCHEMA regain TO %I', current_user)
+            WHEN to_regnamespace('regain') IS NULL AND NOT has_database_privilege(current_database(), 'CREATE')
+                THEN format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user)
+        END";
+    let grant: Option<String> =
+        step.query_one(sql, &[]).await.and_then(|row| row.try_get(0)).map_err(unusable(database))?;
+    match grant {
+        Some(grant) => Err(PostgresError::NoRight { database: database.to_owned(), grant }),
+        None => Ok(()),
+    }
+}
+
+/// How many migrations are missing, or `None` where there are no tables at all; changes nothing. What a start would refuse for
+/// its own sake is refused here too.
 pub(super) async fn pending(
     settings: &PostgresSettings,
     tls: &MakeRustlsConnect,
 ) -> Result<Option<usize>, PostgresError> {
     let database = settings.to_string();
-    let mut client = connect(settings, tls).await?;
+    let mut client = connect(settings, tls, true).await?;
     let step = client.transaction().await.map_err(unusable(&database))?;
     let pending = count_pending(&step, &database).await?;
-    Ok((pending < MIGRATIONS.len()).then_some(pending))
+    if pending == MIGRATIONS.len() {
+        refuse_without_right(&step, &database).await?;
+        return Ok(None);
+    }
+    refuse_unfinished(&step, &database).await?;
+    Ok(Some(pending))
 }
 
-/// A connection outside the pool, which ends when it is dropped.
+/// A connection outside the pool, which ends when it is dropped. It is given up sooner where somebody waits for it.
 pub(crate) async fn connect(
     settings: &PostgresSettings,
     tls: &MakeRustlsConnect,
+    is_awaited: bool,
 ) -> Result<Client, PostgresError> {
     let unreachable = |reason| PostgresError::Unreachable { database: settings.to_string(), reason };
-    let (client, connection) = timeout(CONNECT, Servers::of(settings, tls.clone()).connect())
-        .await
-        .map_err(|_| unreachable("it does not answer".to_owned()))?
-        .map_err(|error| unreachable(why_not(&error)))?;
+    let (client, connection) =
+        timeout(settings.time_to_connect(is_awaited), Servers::of(settings, tls.clone()).connect())
+            .await
+            .map_err(|_| unreachable("it does not answer".to_owned()))?
+            .map_err(|error| unreachable(why_not(&error)))?;
     tokio::spawn(async move {
         // Whoever waits for an answer gets the error too.
         let _ = connection.await;

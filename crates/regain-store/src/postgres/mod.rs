@@ -39,6 +39,9 @@ pub struct PostgresOptions {
     pub connections: usize,
     /// How long a step waits for a free connection, and for its answer.
     pub patience: Duration,
+    /// Whether somebody waits for the answer, so that a server that says nothing is given up soon: after its `connect_timeout`
+    /// and a little more, in place of 30 s.
+    pub is_awaited: bool,
     /// Requests that may wait to be posted; beyond it they fail at once.
     pub waiting_posts: usize,
     /// Gives each request a transaction of its own. Several times slower under load: for the benchmark that says how much.
@@ -51,6 +54,7 @@ impl Default for PostgresOptions {
             key_mode_if_new: KeyMode::default(),
             connections: 10,
             patience: Duration::from_secs(5),
+            is_awaited: false,
             waiting_posts: 4096,
             one_transaction_per_post: false,
         }
@@ -90,7 +94,7 @@ impl PostgresStore {
     /// How many migrations the database would get by being opened; `None` where it is empty. Changes nothing.
     ///
     /// # Errors
-    /// See [`PostgresError`].
+    /// See [`PostgresError`]; also [`PostgresError::NoRight`] and [`PostgresError::Unfinished`], as opening would say.
     pub async fn pending_migrations(settings: &PostgresSettings) -> Result<Option<usize>, PostgresError> {
         migrate::pending(settings, &tls::connector(settings)?).await
     }
@@ -101,11 +105,11 @@ impl PostgresStore {
         prepare: impl AsyncFnOnce(
             &PostgresSettings,
             &tokio_postgres_rustls::MakeRustlsConnect,
-            KeyMode,
+            &PostgresOptions,
         ) -> Result<KeyMode, PostgresError>,
     ) -> Result<Self, PostgresError> {
         let tls = tls::connector(settings)?;
-        let key_mode = prepare(settings, &tls, options.key_mode_if_new).await?;
+        let key_mode = prepare(settings, &tls, &options).await?;
         let clock = Arc::new(DatabaseClock::start());
         let servers = Servers::of(settings, tls);
         let listener = Listener::start(settings, servers.clone(), clock.clone()).await?;

@@ -38,6 +38,10 @@ const KNOWN: &[&str] = &[
 
 /// A server that does not answer within this is given up for the next.
 const CONNECT: Duration = Duration::from_secs(3);
+/// The first connection, all servers and the greeting included, takes a process no longer.
+const START: Duration = Duration::from_secs(30);
+/// What it may take beside reaching the servers, where somebody waits for it.
+const GREETING: Duration = Duration::from_secs(2);
 /// A connection whose data nobody acknowledges for so long is closed.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 /// A connection that has been silent for so long is asked whether it is still there.
@@ -146,6 +150,14 @@ impl PostgresSettings {
     pub fn with_password(mut self, password: &str) -> Self {
         self.config.password(password);
         self
+    }
+
+    /// How long the first connection may take: enough for each of its servers, and no longer where somebody waits for it.
+    pub(crate) fn time_to_connect(&self, is_awaited: bool) -> Duration {
+        let servers = self.config.get_hosts().len().max(self.config.get_hostaddrs().len());
+        let each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT);
+        let all = each.saturating_mul(u32::try_from(servers).unwrap_or(u32::MAX)).saturating_add(GREETING);
+        if is_awaited { all.min(START) } else { START }
     }
 
     /// Whether there is a password to show to the server.

@@ -83,17 +83,25 @@ impl Database {
     /// See [`DatabaseError`].
     pub async fn open_to_serve(config: &Config, options: DatabaseOptions) -> Result<Self, DatabaseError> {
         if Self::is_shared(config) {
-            return Self::open(config, options).await;
+            return Self::open_by(config, options).await;
         }
         let lock = DataLock::acquire(&config.data_path)?;
-        Ok(Self { _lock: Some(lock), ..Self::open(config, options).await? })
+        Ok(Self { _lock: Some(lock), ..Self::open_by(config, options).await? })
     }
 
-    /// Opens the database beside whoever else uses it, and brings the schema up to date; makes it where it is missing.
+    /// Opens the database for a command, beside whoever else uses it, and brings the schema up to date; makes it where it is
+    /// missing. Somebody waits: a server that says nothing is given up soon.
     ///
     /// # Errors
     /// See [`DatabaseError`].
     pub async fn open(config: &Config, options: DatabaseOptions) -> Result<Self, DatabaseError> {
+        #[cfg(feature = "postgres")]
+        let options =
+            DatabaseOptions { postgres: PostgresOptions { is_awaited: true, ..options.postgres }, ..options };
+        Self::open_by(config, options).await
+    }
+
+    async fn open_by(config: &Config, options: DatabaseOptions) -> Result<Self, DatabaseError> {
         #[cfg(feature = "postgres")]
         if let Some(settings) = &config.database {
             let options = PostgresOptions { connections: config.database_connections, ..options.postgres };
@@ -102,14 +110,14 @@ impl Database {
         Ok(Kind::File(Arc::new(SqliteStore::open(&database_path(config), options.file)?)).into())
     }
 
-    /// Opens the database as it is; never makes or migrates one.
+    /// As [`Database::open`], but as it is; never makes or migrates one.
     ///
     /// # Errors
     /// See [`DatabaseError`].
     pub async fn open_as_it_is(config: &Config) -> Result<Self, DatabaseError> {
         #[cfg(feature = "postgres")]
         if let Some(settings) = &config.database {
-            let options = PostgresOptions { connections: 2, ..PostgresOptions::default() };
+            let options = PostgresOptions { connections: 2, is_awaited: true, ..PostgresOptions::default() };
             return Ok(
                 Kind::Postgres(Arc::new(PostgresStore::open_as_it_is(settings, options).await?)).into()
             );

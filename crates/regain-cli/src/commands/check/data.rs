@@ -33,7 +33,7 @@ pub(super) async fn findings(config: &Config, offline: bool) -> Vec<Finding> {
             )];
         }
         Ok(_) => findings.push(Finding::ok(DATA_PATH, path.display().to_string())),
-        Err(error) if error.kind() == ErrorKind::NotFound => return vec![would_be_made(path)],
+        Err(error) if error.kind() == ErrorKind::NotFound => findings.push(would_be_made(path)),
         Err(error) => {
             return vec![Finding::problem(
                 DATA_PATH,

@@ -29,6 +29,19 @@ fn hosts_options_and_defaults_are_read() {
 }
 
 #[test]
+fn whoever_waits_gives_each_server_its_time_and_a_process_that_starts_has_more() {
+    let time = |url: &str, is_awaited| read(url).time_to_connect(is_awaited).as_secs();
+    for (url, secs) in [
+        ("postgres://u@db1.example.org/a", 5),
+        ("postgres://u@db1.example.org,db2.example.org/a", 8),
+        ("postgres://u@db1.example.org,db2.example.org/a?connect_timeout=1", 4),
+        ("postgres://u@db1.example.org/a?connect_timeout=600", 30),
+    ] {
+        assert_eq!((time(url, true), time(url, false)), (secs, 30), "{url}");
+    }
+}
+
+#[test]
 fn a_server_that_is_not_on_this_machine_must_show_a_certificate() {
     for (url, mode) in [
         ("postgres://u@%2Fvar%2Frun%2Fpostgresql/a", SslMode::Disable),
