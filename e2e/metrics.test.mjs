@@ -14,6 +14,7 @@ const FAMILIES = {
   regain_build_info: 'gauge',
   regain_up: 'gauge',
   regain_degraded: 'gauge',
+  regain_database_up: 'gauge',
   regain_outbox_open: 'gauge',
   regain_outbox_oldest_seconds: 'gauge',
   regain_outbox_dead: 'gauge',

@@ -43,7 +43,12 @@ impl Serve {
 pub(super) fn begin(file: &ConfigFile) -> Result<Config> {
     logging::start()?;
     let config = file.load()?;
-    tracing::info!(config = %file.source(), data = %config.data_path.display(), "starting");
+    tracing::info!(
+        config = %file.source(),
+        data = %config.data_path.display(),
+        database = %Database::place_of(&config),
+        "starting"
+    );
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }

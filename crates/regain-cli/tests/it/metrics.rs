@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 
 use regain_smtp::Phase;
 use regain_smtp::testing::{Behaviour, Features, ScriptedServer};
+use regain_store::testing::Cluster;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -20,12 +21,17 @@ struct Served {
 impl Served {
     /// Delivers to these relays, with more settings at the top.
     fn with(relays: &[String], more: &str) -> Self {
+        Self::over("", relays, more)
+    }
+
+    /// The same, where the database is what this line says.
+    fn over(database: &str, relays: &[String], more: &str) -> Self {
         // Free a moment ago.
         let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let place = Place::new();
         let list = format!("[\"{}\"]", relays.join("\", \""));
         let mail = configuration("X").replace("\"X\"", &list);
-        place.write("regain.toml", &format!("adminAddress = \"127.0.0.1:{admin}\"\n{mail}{more}"));
+        place.write("regain.toml", &format!("{database}adminAddress = \"127.0.0.1:{admin}\"\n{mail}{more}"));
         let server = place.start(&["serve"], &[]);
         Self { server, admin, place }
     }
@@ -66,6 +72,43 @@ impl Served {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_away_the_process_tells_what_it_knows_itself() {
+    let cluster = Cluster::start(&["fsync=off"]);
+    let relay = ScriptedServer::start().await;
+    let (line, budget) =
+        (format!("database = \"{}\"\n", cluster.url("postgres")), "[limits]\nmailPerHour = 100\n");
+    let served = Served::over(&line, &[relay.url()], budget);
+    served.server.logs(&format!("database=postgres://postgres@127.0.0.1:{}/postgres", cluster.port()));
+    served.server.register("ann@mail.test");
+    served.until_metric("regain_letters_sent_total 1");
+    served.until_metric("regain_database_up 1");
+    let before = served.metrics();
+    cluster.freeze();
+    served.until_degraded("the database takes no writes");
+    let text = served.metrics();
+    for part in
+        ["regain_up 1", "regain_database_up 0", "regain_letters_sent_total 1", "regain_mail_budget 100"]
+    {
+        assert!(text.lines().any(|line| line == part), "{part} in {text}");
+    }
+    let families = |text: &str| -> Vec<String> {
+        let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        names
+            .filter(|name| !name.starts_with("regain_outbox_") && *name != "regain_mail_budget_used")
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(families(&text), families(&before));
+    assert!(!text.contains("regain_outbox_") && !text.contains("regain_mail_budget_used"), "{text}");
+    let told = served.server.logs("health_degraded");
+    assert!(told.contains("the database takes no writes"), "{told}");
+    cluster.thaw();
+    let meanwhile = served.server.logs_until("health_ok");
+    assert!(!meanwhile.iter().any(|line| line.contains("health_")), "it is told once: {meanwhile:?}");
+    served.until_metric("regain_database_up 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_sent_put_off_and_given_up_is_counted_and_nobody_is_named() {
     let relay = ScriptedServer::start().await;
     let served = Served::with(&[relay.url()], "[limits]\nmailPerHour = 100\n");
@@ -82,6 +125,7 @@ async fn what_was_sent_put_off_and_given_up_is_counted_and_nobody_is_named() {
     for line in [
         "regain_up 1",
         "regain_degraded 0",
+        "regain_database_up 1",
         "regain_outbox_open 1",
         "regain_outbox_dead 1",
         "regain_outbox_waiting{purpose=\"confirm\"} 1",

@@ -22,6 +22,8 @@ const LATE: &str = "letters that could go have waited for more than five minutes
 const LATE_AFTER: Duration = Duration::from_secs(300);
 /// How often it is looked for them.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often it is looked whether the health has changed, which is asked of memory alone.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Ready once the courier runs, or it is known that there is none.
 pub(super) struct AppHealth {
@@ -61,6 +63,25 @@ impl AppHealth {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Logs each change of the health, until `stop` is cancelled: nobody may be asking for it.
+    pub(super) async fn tell_of_changes(&self, stop: &CancellationToken) {
+        let look = async {
+            let mut told = HealthStatus::Ok;
+            loop {
+                let health = self.status();
+                if health != HealthStatus::Starting && health != told {
+                    tell(&health);
+                    told = health;
+                }
+                tokio::time::sleep(TELL_EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = look => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
     /// Looks every now and then whether letters are late, until `stop` is cancelled: whoever asks for the health is answered
     /// from memory.
     pub(super) async fn watch(&self, now: impl Fn() -> Timestamp, stop: &CancellationToken) {
@@ -77,6 +98,24 @@ impl AppHealth {
             () = look => {}
             () = stop.cancelled() => {}
         }
+    }
+}
+
+/// Logs that the health has changed, where that is news. Nothing in the words is variable but the number of a relay.
+fn tell(health: &HealthStatus) {
+    match health {
+        HealthStatus::Ok => tracing::info!(event = "health_ok", "all is well again"),
+        HealthStatus::Degraded(reason) => {
+            tracing::warn!(event = "health_degraded", %reason, "something needs the operator");
+        }
+        HealthStatus::CourierDead => {
+            tracing::error!(
+                event = "health_failed",
+                "letters are not delivered any more: restart the process"
+            );
+        }
+        // Start and stop have their own words.
+        HealthStatus::Starting | HealthStatus::Stopping => {}
     }
 }
 

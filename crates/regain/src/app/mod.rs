@@ -222,7 +222,7 @@ impl Regain {
                 stop.cancelled().await;
             }
         };
-        tokio::join!(upkeep, courier);
+        tokio::join!(upkeep, courier, self.health.tell_of_changes(&stop));
     }
 
     /// The same, for a process that does not do everything.
@@ -247,7 +247,8 @@ impl Regain {
                 Role::Server => {
                     self.health.runs_without_courier();
                     // Letters that are late tell that nobody delivers.
-                    self.health.watch(|| self.service.now(), &stop).await;
+                    let watch = self.health.watch(|| self.service.now(), &stop);
+                    tokio::join!(watch, self.health.tell_of_changes(&stop));
                 }
             }
         };

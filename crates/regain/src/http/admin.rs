@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use regain_core::outbox::budget::MailBudget;
 use regain_core::{Service, StoreError};
 
 use super::health::{self, Health};
-use super::metrics::Told;
+use super::metrics::{OutboxTold, Told};
 
 struct Admin {
     service: Arc<Service>,
@@ -29,27 +29,27 @@ async fn health_of(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.told().await {
-        Ok(told) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], told.text())
-            .into_response(),
-        Err(error) => {
-            tracing::warn!(%error, "metrics could not be read");
-            StatusCode::SERVICE_UNAVAILABLE.into_response()
-        }
-    }
+    let text = admin.told().await.text();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 impl Admin {
-    async fn told(&self) -> Result<Told, StoreError> {
-        let Service { store, policy, .. } = &*self.service;
-        let now = self.service.now();
-        Ok(Told {
-            now,
+    /// Where the database cannot be read, what the process knows of itself: that is when somebody looks.
+    async fn told(&self) -> Told {
+        let read = self.read().await;
+        if let Err(error) = &read {
+            tracing::warn!(%error, "the metrics lack what is read from the database");
+        }
+        Told {
             health: self.health.status(),
-            outbox: store.outbox_status().await?,
-            gauges: store.outbox_gauges(now).await?,
-            budget: policy.limits.mail_per_hour.map(|per_hour| MailBudget { per_hour }),
+            outbox: read.ok(),
+            budget: self.service.policy.limits.mail_per_hour.map(|per_hour| MailBudget { per_hour }),
             courier: self.health.courier(),
-        })
+        }
+    }
+
+    async fn read(&self) -> Result<OutboxTold, StoreError> {
+        let (store, now) = (&self.service.store, self.service.now());
+        Ok(OutboxTold { now, status: store.outbox_status().await?, gauges: store.outbox_gauges(now).await? })
     }
 }

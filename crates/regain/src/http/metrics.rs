@@ -19,12 +19,18 @@ pub struct CourierMetrics {
     pub relays: Vec<RelayStatus>,
 }
 
+/// What is read from the database.
+pub(super) struct OutboxTold {
+    pub(super) now: Timestamp,
+    pub(super) status: OutboxStatus,
+    pub(super) gauges: OutboxGauges,
+}
+
 /// All that is told.
 pub(super) struct Told {
-    pub(super) now: Timestamp,
     pub(super) health: HealthStatus,
-    pub(super) outbox: OutboxStatus,
-    pub(super) gauges: OutboxGauges,
+    /// `None` where the database could not be read.
+    pub(super) outbox: Option<OutboxTold>,
     pub(super) budget: Option<MailBudget>,
     /// `None` where no mail is configured, or before the courier runs.
     pub(super) courier: Option<CourierMetrics>,
@@ -47,20 +53,30 @@ impl Told {
         out.gauge("regain_up", "Whether requests are served and letters delivered.").is(u8::from(is_up));
         out.gauge("regain_degraded", "Whether something needs the operator; see /health.")
             .is(u8::from(is_degraded));
-        self.outbox(&mut out);
+        out.gauge("regain_database_up", "Whether the database could be read for what is told here.")
+            .is(u8::from(self.outbox.is_some()));
+        if let Some(budget) = self.budget {
+            out.gauge("regain_mail_budget", "Mails that may go out in an hour (limits.mailPerHour).")
+                .is(budget.per_hour);
+        }
+        if let Some(outbox) = &self.outbox {
+            outbox.tell(&mut out, self.budget.is_some());
+        }
         if let Some(courier) = &self.courier {
             counted(&mut out, &courier.counts);
             relays(&mut out, &courier.relays);
         }
         out.finish()
     }
+}
 
-    fn outbox(&self, out: &mut Exposition) {
+impl OutboxTold {
+    fn tell(&self, out: &mut Exposition, has_budget: bool) {
         let age = |since: Option<Timestamp>| since.map_or(0, |since| self.now.since(since).as_secs());
-        out.gauge("regain_outbox_open", "Letters waiting or being delivered.").is(self.outbox.open);
-        out.gauge("regain_outbox_oldest_seconds", "Age of the oldest of them.").is(age(self.outbox.oldest));
+        out.gauge("regain_outbox_open", "Letters waiting or being delivered.").is(self.status.open);
+        out.gauge("regain_outbox_oldest_seconds", "Age of the oldest of them.").is(age(self.status.oldest));
         out.gauge("regain_outbox_dead", "Letters that a relay refused for good, until they are purged.")
-            .is(self.outbox.dead);
+            .is(self.status.dead);
         let mut waiting = out.gauge("regain_outbox_waiting", "Letters that wait, by purpose.");
         for (purpose, count) in Purpose::ALL.into_iter().zip(self.gauges.waiting) {
             waiting = waiting.with([("purpose", purpose.as_str())], count);
@@ -73,9 +89,7 @@ impl Told {
         )
         .is(age(self.gauges.first_due));
         out.gauge("regain_outbox_claimed", "Letters being delivered.").is(self.gauges.claimed);
-        if let Some(budget) = self.budget {
-            out.gauge("regain_mail_budget", "Mails that may go out in an hour (limits.mailPerHour).")
-                .is(budget.per_hour);
+        if has_budget {
             out.gauge("regain_mail_budget_used", "Mails of the last hour, and those being delivered.")
                 .is(self.gauges.sent_last_hour + self.gauges.claimed);
         }
