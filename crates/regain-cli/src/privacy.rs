@@ -27,6 +27,9 @@ pub(crate) fn exposed(config: &Config, file: Option<&Path>) -> Vec<Exposed> {
     for key_file in config.keys.secret_files() {
         exposed.extend(look(key_file.clone(), true));
     }
+    if let Some(password_file) = &config.database_password_file {
+        exposed.extend(look(password_file.clone(), true));
+    }
     for key_file in config.keys.public_files() {
         exposed.extend(look(key_file.clone(), false));
     }
@@ -101,6 +104,22 @@ mod tests {
         );
         set(dir.path(), 0o777);
         assert!(matches!(&exposed(&config, None)[..], [Exposed::Writable(_), Exposed::Readable(_)]));
+    }
+
+    #[test]
+    fn the_file_of_the_databases_password_is_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("password");
+        fs::write(&file, "").unwrap();
+        let config = Config {
+            data_path: dir.path().join("data"),
+            database_password_file: Some(file.clone()),
+            ..Config::default()
+        };
+        for (mode, count) in [(0o644, 1), (0o640, 0)] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(exposed(&config, None).len(), count, "{mode:o}");
+        }
     }
 
     #[test]

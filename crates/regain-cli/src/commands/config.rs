@@ -4,15 +4,15 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::output;
-use crate::settings::ConfigFile;
+use crate::settings::{ConfigFile, environment};
 
 /// Look at the configuration.
 #[derive(Subcommand)]
 pub(crate) enum Config {
     /// Show the settings in force: the file, the environment over it, and the defaults.
     ///
-    /// The output is TOML. Secrets are shown as ***, so the relay's password has to be filled in before it can be
-    /// used as a configuration.
+    /// The output is TOML. Its first line says which file was read, and which variables override it. A secret is shown as
+    /// the file that it was read from, else as ***, which has to be filled in before this can be used as a configuration.
     #[command(
         after_help = "Examples:\n  regain config show\n  REGAIN_PORT=8080 regain config show --config site.json"
     )]
@@ -41,6 +41,14 @@ impl Config {
         for warning in settings.warnings() {
             output::complain(&format!("regain: warning: {warning}"));
         }
-        Ok(output::say(regain::config::show(&settings).trim_end())?)
+        let environment = environment();
+        let variables: Vec<_> = environment.overrides().collect();
+        let over = match (config.path(), variables.is_empty()) {
+            (Some(_), false) => format!(", overridden by {}", variables.join(", ")),
+            (None, false) => format!(": {}", variables.join(", ")),
+            (_, true) => String::new(),
+        };
+        let from = output::printable(&format!("{}{over}", config.source()));
+        Ok(output::say(&format!("# {from}\n{}", regain::config::show(&settings).trim_end()))?)
     }
 }

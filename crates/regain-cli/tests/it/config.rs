@@ -47,6 +47,7 @@ fn show_tells_what_holds_and_hides_the_password() {
     let shown = place.run_with(&["config", "show"], &variables, "");
     assert!(!format!("{shown:?}").contains("hunter2secret"), "{shown:?}");
     let shown = shown.ok();
+    assert_eq!(shown.lines().next(), Some("# regain.toml, overridden by REGAIN_PORT"));
     for line in
         ["port = 8123", "minLength = 8", "user:***@localhost", "requireTLS=true", "noreply@regain.test"]
     {
@@ -64,7 +65,10 @@ fn without_a_file_the_environment_configures_or_the_way_to_one_is_told() {
     // What is logged is no setting.
     assert_eq!(place.run_with(&["config", "show"], &[("REGAIN_LOG", "debug")], "").code, Some(1));
     let shown = place.run_with(&["config", "show"], &[("REGAIN_PORT", "8123")], "").ok();
-    assert!(shown.contains("port = 8123"), "{shown}");
+    assert!(
+        shown.starts_with("# the environment alone: REGAIN_PORT\n") && shown.contains("port = 8123"),
+        "{shown}"
+    );
     let told = place.run_with(&["check"], &[("REGAIN_PROT", "8123")], "").wrong();
     assert!(told.contains("REGAIN_PROT") && told.contains("REGAIN_PORT"), "{told}");
 }

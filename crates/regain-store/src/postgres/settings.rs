@@ -54,6 +54,8 @@ pub struct PostgresSettings {
     pub(crate) roots: Roots,
     /// The URL, with `***` in place of a password.
     shown: String,
+    /// Whether the password did not stand in the URL.
+    is_password_apart: bool,
 }
 
 /// Which certificates a server's may come from.
@@ -140,7 +142,12 @@ impl FromStr for PostgresSettings {
         if config.get_application_name().is_none() {
             config.application_name("regain");
         }
-        Ok(Self { config, roots: given.roots.map_or(Roots::System, Roots::File), shown: shown(base, query) })
+        Ok(Self {
+            config,
+            roots: given.roots.map_or(Roots::System, Roots::File),
+            shown: shown(base, query),
+            is_password_apart: false,
+        })
     }
 }
 
@@ -149,7 +156,13 @@ impl PostgresSettings {
     #[must_use]
     pub fn with_password(mut self, password: &str) -> Self {
         self.config.password(password);
+        self.is_password_apart = true;
         self
+    }
+
+    /// Whether there is a password that the URL had not, so that nothing stands for it where the URL is shown.
+    pub fn has_password_apart(&self) -> bool {
+        self.is_password_apart
     }
 
     /// How long the first connection may take: enough for each of its servers, and no longer where somebody waits for it.

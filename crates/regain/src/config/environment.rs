@@ -65,8 +65,8 @@ impl Environment {
         last.map_or(0, |last| last + 1)
     }
 
-    /// All names that are meant for us.
-    pub(super) fn overrides(&self) -> impl Iterator<Item = &str> {
+    /// The names of all variables that are meant as settings.
+    pub fn overrides(&self) -> impl Iterator<Item = &str> {
         self.variables.keys().map(String::as_str).filter(|name| {
             let rest = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('_'));
             rest.is_some() && !READ_ELSEWHERE.contains(name)

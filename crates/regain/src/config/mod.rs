@@ -58,6 +58,9 @@ pub struct Config {
     /// The PostgreSQL database; without one, `regain.db` under the data path is used.
     #[cfg(feature = "postgres")]
     pub database: Option<regain_store::PostgresSettings>,
+    /// Where the password of `database` was read from, if from a file of its own; it must be private.
+    #[cfg(feature = "postgres")]
+    pub database_password_file: Option<PathBuf>,
     /// How many connections to PostgreSQL a process keeps at most, beside one that listens.
     #[cfg(feature = "postgres")]
     pub database_connections: usize,
@@ -109,6 +112,8 @@ impl Default for Config {
             data_path: PathBuf::from("data"),
             #[cfg(feature = "postgres")]
             database: None,
+            #[cfg(feature = "postgres")]
+            database_password_file: None,
             #[cfg(feature = "postgres")]
             database_connections: DATABASE_CONNECTIONS,
             public_url: None,

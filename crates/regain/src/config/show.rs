@@ -1,6 +1,7 @@
 //! The settings in force as TOML that loads again, without secrets.
 
 use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 use regain_smtp::{DkimFields, Mailbox, Sender, Settings};
 
@@ -12,17 +13,23 @@ use crate::mail::WebhookSettings;
 /// In place of a secret.
 const HIDDEN: &str = "***";
 
-/// Writes all settings as TOML, the defaults too. Secrets are `***`; what is not set is left out.
+/// Writes all settings as TOML, the defaults too. Secrets are `***`, or the file that they were read from; what is not set is
+/// left out.
 pub fn show(config: &Config) -> String {
     let mut out = Toml::default();
     out.text("address", &config.address);
     out.plain("port", config.port);
-    // Absolute, since a relative one would be read as relative to the file that this is written to.
-    let data_path = std::path::absolute(&config.data_path).unwrap_or_else(|_| config.data_path.clone());
-    out.text("dataPath", &data_path.display());
+    out.text("dataPath", &absolute(&config.data_path).display());
     #[cfg(feature = "postgres")]
     {
         out.optional("database", config.database.as_ref());
+        match &config.database_password_file {
+            Some(file) => out.text("databasePasswordFile", &absolute(file).display()),
+            None if config.database.as_ref().is_some_and(|database| database.has_password_apart()) => {
+                out.text("databasePassword", &HIDDEN);
+            }
+            None => {}
+        }
         out.plain("databaseConnections", config.database_connections);
     }
     out.optional("publicUrl", config.public_url.as_ref());
@@ -73,9 +80,14 @@ fn keys(out: &mut Toml, keys: &KeysConfig) {
         return;
     }
     out.header("[keys]");
-    out.optional("tokenKey", token_key.as_ref().map(|_| HIDDEN));
-    out.list("otherTokenKeys", other_token_keys.iter().map(|_| HIDDEN));
-    out.optional("signingKey", signing_key.as_ref().map(|_| HIDDEN));
+    if let Some(key) = token_key {
+        out.plain("tokenKey", secret(key.file.as_deref()));
+    }
+    let others: Vec<_> = other_token_keys.iter().map(|key| secret(key.file.as_deref())).collect();
+    out.plain("otherTokenKeys", format_args!("[{}]", others.join(", ")));
+    if let Some(key) = signing_key {
+        out.plain("signingKey", secret(key.file.as_deref()));
+    }
     let public = other_public_keys.iter().map(|other| public_key_pem(&other.key).to_string());
     out.list("otherPublicKeys", public);
 }
@@ -113,7 +125,7 @@ fn dkim(out: &mut Toml, keys: &[DkimConfig]) {
         }
         out.text("domainName", &key.signer.domain());
         out.text("keySelector", &key.signer.selector());
-        out.text("privateKey", &HIDDEN);
+        out.plain("privateKey", secret(key.key_file.as_deref()));
     }
 }
 
@@ -146,6 +158,19 @@ fn action(out: &mut Toml, key: &str, action: &ActionConfig) {
     for (key, text) in texts {
         out.optional(key, text.as_ref().map(TextAt::as_str));
     }
+}
+
+/// The file that a secret was read from, or that there is one.
+fn secret(file: Option<&Path>) -> String {
+    match file {
+        Some(file) => format!("{{ file = {} }}", quoted(&absolute(file).display())),
+        None => quoted(&HIDDEN),
+    }
+}
+
+/// A relative path would be read as relative to the file that this is written to.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The sender as a header would have it.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use regain_store::PostgresSettings;
 
@@ -46,8 +47,11 @@ pub(super) fn read(top: &mut Section<'_>, config: &mut Config) {
             return;
         }
         (Some(password), None) => password.text().map(|text| text.into_owned()),
-        (None, Some(file)) => match read_file(file) {
-            Some(text) => Some(text),
+        (None, Some(found)) => match found.path().and_then(|path| Some((read_file(found, &path)?, path))) {
+            Some((text, path)) => {
+                config.database_password_file = Some(path);
+                Some(text)
+            }
             None => return,
         },
         (None, None) => None,
@@ -68,9 +72,8 @@ fn advice(error: &regain_store::SettingsError) -> String {
 }
 
 /// The first line of the file, which is how passwords are handed over in files.
-fn read_file(found: &Found<'_>) -> Option<String> {
-    let path = found.path()?;
-    match fs::read_to_string(&path) {
+fn read_file(found: &Found<'_>, path: &Path) -> Option<String> {
+    match fs::read_to_string(path) {
         Ok(text) if text.len() > LONGEST => found.mistake("is too long to hold a password"),
         Ok(text) => match text.lines().next().filter(|line| !line.is_empty()) {
             Some(line) => return Some(line.to_owned()),

@@ -49,6 +49,13 @@ fn the_password_may_come_from_elsewhere() {
     let file = folder.path().join("password");
     fs::write(&file, "hunter2\n").unwrap();
     with(&format!("{URL}\ndatabasePasswordFile = '{}'", file.display()), &[]);
+    let shown = |text: &str| show(&toml(&format!("{URL}\n{text}")));
+    let from_file = shown(&format!("databasePasswordFile = '{}'", file.display()));
+    assert!(from_file.contains(&format!("databasePasswordFile = \"{}\"\n", file.display())), "{from_file}");
+    assert_eq!(show(&toml(&from_file)), from_file);
+    let apart = shown("databasePassword = 'hunter2'");
+    assert!(apart.contains("databasePassword = \"***\"\n") && !apart.contains("hunter2"), "{apart}");
+    assert!(!shown("").contains("databasePassword"), "there is none");
     with(URL, &[("REGAIN_DATABASE_PASSWORD_FILE", file.to_str().unwrap())]);
 }
 

@@ -59,7 +59,10 @@ fn a_key_comes_from_a_file_or_from_the_environment() {
     let names_of = "domainName = 'example.com'\nkeySelector = 'main'\n";
     let text = with_dkim(&format!("{names_of}privateKey = {{ file = 'dkim.pem' }}"));
     let config = load(&dir.path().join("regain.toml"), &text, &Environment::default()).unwrap();
-    assert_eq!(config.email().unwrap().dkim[0].key_file, Some(dir.path().join("dkim.pem")));
+    let file = dir.path().join("dkim.pem");
+    let line = format!("privateKey = {{ file = \"{}\" }}\n", file.display());
+    assert!(show(&config).contains(&line), "{line} in\n{}", show(&config));
+    assert_eq!(config.email().unwrap().dkim[0].key_file, Some(file));
 
     let text = with_dkim(&format!("{names_of}privateKey = '%%DKIM%%'"));
     let config = toml_with(&text, &[("DKIM", KEY)]).unwrap();

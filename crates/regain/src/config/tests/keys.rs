@@ -92,6 +92,15 @@ fn keys_come_from_the_file_from_others_and_from_the_environment() {
     let secret: Vec<_> = config.keys.secret_files().collect();
     assert_eq!(secret, [&dir.path().join("a.token"), &dir.path().join("b.token"), &dir.path().join("a.key")]);
     assert_eq!(config.keys.public_files().collect::<Vec<_>>(), [&dir.path().join("b.pub")]);
+    // What is shown says where they come from, and loads again.
+    let shown = show(&config);
+    for (key, file) in
+        [("tokenKey = ", "a.token"), ("otherTokenKeys = [", "b.token"), ("signingKey = ", "a.key")]
+    {
+        let line = format!("{key}{{ file = \"{}\" }}", dir.path().join(file).display());
+        assert!(shown.contains(&line), "{line} in\n{shown}");
+    }
+    assert_eq!(fingerprints(&toml(&shown.replace("smtp://user:***@", "smtp://user:x@"))), expected(&a, &b));
 
     let variables = ["TOKEN_KEY", "OTHER_TOKEN_KEYS__0", "SIGNING_KEY", "OTHER_PUBLIC_KEYS__0"]
         .into_iter()
