@@ -5,7 +5,7 @@ use clap::Args;
 use regain::app::{Database, Role};
 use regain::{Config, Delivery};
 
-use super::check::relay::is_example;
+use super::check::relay::{RESERVED, is_example};
 use crate::privacy::{Exposed, exposed};
 use crate::settings::ConfigFile;
 use crate::{logging, running};
@@ -56,7 +56,7 @@ pub(super) fn begin(file: &ConfigFile) -> Result<Config> {
         tracing::warn!("{text}");
     }
     if config.email().is_some_and(|email| email.relays.iter().any(|relay| is_example(relay.host()))) {
-        tracing::warn!("connectionString is still the example, so mails wait: write your relay into it");
+        tracing::warn!("connectionString leads to {RESERVED}, so mails wait: write your relay into it");
     }
     if config.email().is_none() {
         tracing::warn!("no emailHandlerConfig: no mail is sent, and requests for mail are answered with 501");

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use regain_smtp::Phase;
 use regain_smtp::testing::{Behaviour, Features, ScriptedServer, ServerTls};
 
-use crate::harness::{Place, Ran};
+use crate::harness::{Place, Ran, configuration};
 
 /// The line of a report that is about this.
 #[track_caller]
@@ -28,7 +28,7 @@ async fn what_init_writes_passes_once_the_relay_is_filled_in() {
     assert!(line(&example, "relay").starts_with("problem"), "{example:?}");
     assert!(
         line(&example, "relay").contains("1, smtp://")
-            && line(&example, "relay").contains("still the example")
+            && line(&example, "relay").contains("kept for examples (RFC 2606): write your relay")
     );
     assert!(line(&example, "sender").contains("SPF, DKIM and DMARC are looked for then"), "{example:?}");
 
@@ -47,6 +47,29 @@ async fn what_init_writes_passes_once_the_relay_is_filled_in() {
 
     let again = place.run(&["init", "site"]).wrong();
     assert!(again.contains("nothing was written"), "{again}");
+}
+
+#[test]
+fn a_sender_or_links_at_a_domain_of_documentation_are_noted_with_their_domain() {
+    let place = Place::new();
+    let own = configuration("smtp://localhost");
+    let foreign = own
+        .replace("regain.test", "mail.example.org")
+        .replace("http://localhost:9080", "https://Example.NET/a");
+    place.write("regain.toml", &foreign);
+    let report = place.run(&["check", "--offline"]);
+    let (sender, links) = (line(&report, "sender"), line(&report, "links"));
+    assert!(
+        sender.starts_with("note") && sender.contains("from is at mail.example.org, a domain that is kept"),
+        "{report:?}"
+    );
+    assert!(
+        links.starts_with("note") && links.contains("write your own into publicUrl or baseUrl"),
+        "{report:?}"
+    );
+    place.write("regain.toml", &own);
+    let report = place.run(&["check", "--offline"]);
+    assert!(line(&report, "links").starts_with("ok") && !report.stdout.contains("RFC 2606"), "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -79,7 +79,7 @@ fn check_says_whether_the_webhook_can_be_reached_and_why_not() {
         "{told}"
     );
     let (_, told) = line(&place("https://hooks.example.com/regain"));
-    assert!(told.contains("still the example"), "{told}");
+    assert!(told.contains("kept for examples (RFC 2606)"), "{told}");
 }
 
 #[test]

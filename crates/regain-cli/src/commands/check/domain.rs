@@ -45,7 +45,7 @@ pub(super) fn alignment(config: &Config) -> Vec<Finding> {
 }
 
 /// The host of `scheme://host:port/path`; the configuration has checked the rest.
-fn host_of(url: &str) -> Option<&str> {
+pub(super) fn host_of(url: &str) -> Option<&str> {
     let authority = url.split_once("://")?.1.split('/').next()?;
     if authority.starts_with('[') {
         authority.split_inclusive(']').next()

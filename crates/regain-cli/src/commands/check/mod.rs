@@ -15,6 +15,7 @@ use anyhow::Result;
 use clap::Args;
 use regain::Config;
 
+use self::relay::{RESERVED, is_example};
 use crate::privacy::{Exposed, exposed};
 use crate::settings::ConfigFile;
 use crate::{logging, output, running};
@@ -114,12 +115,13 @@ impl Check {
         if let Some(email) = config.email() {
             // Loading refuses texts that break their rules.
             findings.push(Finding::ok("texts", "the mails can be composed"));
-            let mut senders = email.from.iter().flat_map(|from| from.mailboxes());
-            if senders.any(|mailbox| relay::is_example(mailbox.domain())) {
-                findings.push(Finding::note(
-                    "sender",
-                    "from is still the example: write your own address; SPF, DKIM and DMARC are looked for then",
-                ));
+            let mut senders =
+                email.from.iter().flat_map(|from| from.mailboxes()).map(|mailbox| mailbox.domain());
+            if let Some(domain) = senders.find(|domain| is_example(domain)) {
+                let text = format!(
+                    "from is at {domain}, {RESERVED}: write your own address; SPF, DKIM and DMARC are looked for then"
+                );
+                findings.push(Finding::note("sender", text));
             }
         } else {
             findings.push(Finding::note(
@@ -128,7 +130,15 @@ impl Check {
             ));
         }
         if let Some(base) = config.link_base().filter(|_| config.email().is_some()) {
-            findings.push(Finding::ok("links", format!("begin with {}", base.as_str())));
+            let begin = format!("begin with {}", base.as_str());
+            findings.push(if domain::host_of(base.as_str()).is_some_and(is_example) {
+                Finding::note(
+                    "links",
+                    format!("{begin}, at {RESERVED}: write your own into publicUrl or baseUrl"),
+                )
+            } else {
+                Finding::ok("links", begin)
+            });
         }
         let warnings = config.warnings_by_subject().into_iter();
         findings.extend(warnings.map(|(subject, warning)| Finding::note(subject, warning)));

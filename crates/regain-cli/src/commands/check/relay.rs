@@ -29,7 +29,7 @@ pub(super) async fn findings(config: &Config) -> Vec<Finding> {
 async fn finding(number: usize, settings: &Settings) -> Finding {
     let relay = format!("{number}, {}", settings.redacted());
     if is_example(settings.host()) {
-        let text = format!("{relay} is still the example: write your relay into connectionString");
+        let text = format!("{relay} is at {RESERVED}: write your relay into connectionString");
         return Finding::problem(SUBJECT, text);
     }
     let deadlines = Deadlines { greeting: GREETING, ..Deadlines::default() };
@@ -51,8 +51,12 @@ async fn finding(number: usize, settings: &Settings) -> Finding {
     }
 }
 
-/// Whether a domain is one of those that documentation uses (RFC 2606).
+/// What such a domain is.
+pub(in crate::commands) const RESERVED: &str = "a domain that is kept for examples (RFC 2606)";
+
+/// Whether a domain is one of those that documentation uses (RFC 2606), or below one.
 pub(in crate::commands) fn is_example(domain: &str) -> bool {
+    let domain = domain.strip_suffix('.').unwrap_or(domain).to_ascii_lowercase();
     ["example.com", "example.org", "example.net"].iter().any(|example| {
         domain.strip_suffix(example).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     })
@@ -65,6 +69,11 @@ mod tests {
     #[test]
     fn only_the_domains_of_documentation_are_examples() {
         assert!(is_example("smtp.example.com") && is_example("example.org"));
-        assert!(!is_example("myexample.com") && !is_example("localhost"));
+        assert!(is_example("a.b.Example.NET") && is_example("example.com."));
+        for other in
+            ["myexample.com", "example.community", "example.com.attacker.test", "example", "localhost", ""]
+        {
+            assert!(!is_example(other), "{other}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use regain::mail::webhook::{CheckError, check};
 use regain_smtp::TrustRoots;
 
 use super::Finding;
-use super::relay::is_example;
+use super::relay::{RESERVED, is_example};
 
 const SUBJECT: &str = "webhook";
 
@@ -14,7 +14,7 @@ pub(super) async fn findings(config: &Config) -> Option<Finding> {
     let settings = config.email()?.webhook.as_ref()?;
     let url = settings.redacted();
     if is_example(settings.host()) {
-        let text = format!("{url} is still the example: write your receiver's into webhook.url");
+        let text = format!("{url} is at {RESERVED}: write your receiver's into webhook.url");
         return Some(Finding::problem(SUBJECT, text));
     }
     Some(match check(settings, &TrustRoots::System).await {
