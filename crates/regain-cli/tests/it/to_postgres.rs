@@ -94,6 +94,24 @@ async fn killed_in_the_middle_it_goes_on_and_no_server_starts_before_it_has_ende
     assert_eq!(export(&place), accounts);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_started_before_the_move_is_in_the_way_and_the_way_out_is_told() {
+    let place = Place::with_relay("smtp://localhost");
+    import(&place, 3);
+    let accounts = export(&place);
+    let url = name_database(&place).await;
+    stop(place.start(&["serve"], &[]));
+    let told = place.run(&["migrate", "--to-postgres"]).wrong();
+    assert!(
+        told.contains("no account and no letter") && told.contains("run DROP SCHEMA regain CASCADE there"),
+        "{told}"
+    );
+    Cluster::shared().run(url.rsplit('/').next().unwrap(), "DROP SCHEMA regain CASCADE").await;
+    place.run(&["migrate", "--to-postgres"]).ok();
+    assert_eq!(export(&place), accounts);
+    stop(place.start(&["serve"], &[]));
+}
+
 #[test]
 fn without_a_database_to_move_to_it_says_what_to_write() {
     let place = Place::with_relay("smtp://localhost");

@@ -54,10 +54,7 @@ pub enum MoveError {
         reason: String,
     },
     /// There is something in the database already.
-    #[error(
-        "the database {database} is not empty ({table}), and a move would mix two: name another one, or empty it with \
-         DROP SCHEMA regain CASCADE"
-    )]
+    #[error("the database {database} is not empty ({table}), and a move would mix two: {}", make_room(table))]
     NotEmpty {
         /// Where, without a password.
         database: String,
@@ -122,6 +119,20 @@ pub enum MoveError {
     /// A thread that reads the file ended before its work.
     #[error("reading the file ended unexpectedly")]
     Ended,
+}
+
+/// What to do where this is the first table with rows.
+fn make_room(table: &str) -> &'static str {
+    match table {
+        // Tables are looked at in an order with these last.
+        "audit" | "meta" => {
+            "it has no account and no letter, but a server was started on it, or a command run, before the move. What that left \
+             may go: run DROP SCHEMA regain CASCADE there, and then this command again, before any server starts"
+        }
+        _ => {
+            "name another one, or empty it with DROP SCHEMA regain CASCADE, which deletes the accounts in it"
+        }
+    }
 }
 
 /// How the row is found. The row itself is not shown: it may be somebody's name.
