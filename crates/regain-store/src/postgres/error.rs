@@ -36,6 +36,13 @@ pub enum PostgresError {
         /// PostgreSQL's code and words.
         reason: String,
     },
+    /// What is in front of it lends a session for a transaction at a time.
+    #[error(
+        "the database {0} is behind a pooler that lends another session to each transaction, and Regain keeps settings, \
+         prepared statements and a listener in its sessions: let the pooler lend whole sessions (PgBouncer: pool_mode = \
+         session), or name the server itself"
+    )]
+    Lent(String),
     /// Text would not be kept as it is.
     #[error("the database {database} has the encoding {encoding}: make one with ENCODING 'UTF8'")]
     Encoding {
@@ -259,6 +266,10 @@ pub(super) fn words_at_start(error: &tokio_postgres::Error) -> String {
         // PostgreSQL passes over a schema without a word where the role has no USAGE on it.
         Some("42P01" | "42883" | "3F000") => {
             "what should be in the schema regain is not found: may the role use it (GRANT USAGE ON SCHEMA regain)?"
+        }
+        // Where many start at once, a session that is lent may look like one's own at first.
+        Some("26000" | "42P05") => {
+            "a prepared statement is in another session: a pooler in between must lend whole sessions"
         }
         _ => return words(error),
     };

@@ -1,5 +1,7 @@
 //! Brings the schema up to date: numbered SQL files, embedded, each applied once and remembered with its SHA-256.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use regain_core::KeyMode;
 use tokio::time::timeout;
@@ -9,6 +11,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::PostgresOptions;
 use super::error::{PostgresError, why_not, words_at_start};
 use super::pool::SESSION;
+use super::pooler::lends_sessions;
 use super::servers::Servers;
 use super::settings::PostgresSettings;
 
@@ -176,31 +179,49 @@ pub(super) async fn pending(
     Ok(Some(pending))
 }
 
-/// A connection outside the pool, which ends when it is dropped. It is given up sooner where somebody waits for it.
+/// A connection outside the pool, which ends when it is dropped. It is given up sooner where somebody waits for it, and
+/// refused where its session would not stay its own.
 pub(crate) async fn connect(
     settings: &PostgresSettings,
     tls: &MakeRustlsConnect,
     is_awaited: bool,
 ) -> Result<Client, PostgresError> {
-    let unreachable = |reason| PostgresError::Unreachable { database: settings.to_string(), reason };
-    let (client, connection) =
-        timeout(settings.time_to_connect(is_awaited), Servers::of(settings, tls.clone()).connect())
-            .await
-            .map_err(|_| unreachable("it does not answer".to_owned()))?
-            .map_err(|error| unreachable(why_not(&error)))?;
-    tokio::spawn(async move {
-        // Whoever waits for an answer gets the error too.
-        let _ = connection.await;
-    });
-    client.batch_execute(SESSION).await.map_err(unusable(&settings.to_string()))?;
+    let database = settings.to_string();
+    let failed = unusable(&database);
+    let servers = Servers::of(settings, tls.clone());
+    let patience = settings.time_to_connect(is_awaited);
+    let client = begin(&servers, settings, patience).await?;
+    let other = begin(&servers, settings, patience).await?;
+    if lends_sessions(&client, &other).await.map_err(&failed)? {
+        return Err(PostgresError::Lent(database.clone()));
+    }
+    drop(other);
+    client.batch_execute(SESSION).await.map_err(&failed)?;
     let encoding: String = client
         .query_one("SELECT current_setting('server_encoding')", &[])
         .await
         .and_then(|row| row.try_get(0))
-        .map_err(unusable(&settings.to_string()))?;
+        .map_err(&failed)?;
     if encoding != "UTF8" {
-        return Err(PostgresError::Encoding { database: settings.to_string(), encoding });
+        return Err(PostgresError::Encoding { database: database.clone(), encoding });
     }
+    Ok(client)
+}
+
+async fn begin(
+    servers: &Servers,
+    settings: &PostgresSettings,
+    patience: Duration,
+) -> Result<Client, PostgresError> {
+    let unreachable = |reason| PostgresError::Unreachable { database: settings.to_string(), reason };
+    let (client, connection) = timeout(patience, servers.connect())
+        .await
+        .map_err(|_| unreachable("it does not answer".to_owned()))?
+        .map_err(|error| unreachable(why_not(&error)))?;
+    tokio::spawn(async move {
+        // Whoever waits for an answer gets the error too.
+        let _ = connection.await;
+    });
     Ok(client)
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod error;
 mod listen;
 pub(crate) mod migrate;
 mod pool;
+mod pooler;
 mod post_group;
 mod rows;
 mod servers;
