@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use regain_core::Timestamp;
+use regain_core::keys::{KeyIntent, KeyOffer};
 use regain_core::outbox::courier::Courier;
 use regain_core::outbox::relays::{RelayState, RelayStatus};
 use tokio_util::sync::CancellationToken;
@@ -16,11 +17,12 @@ use crate::courier::{CourierState, CourierStatus};
 use crate::http::{CourierMetrics, Health, HealthStatus};
 
 const STORE_FAILS: &str = "the database takes no writes";
+const KEYS_DIFFER: &str = "its keys are not those in force: sessions of one process are refused by another";
 const LATE: &str = "letters that could go have waited for more than five minutes";
 
 /// A letter that could have gone so long ago is late.
 const LATE_AFTER: Duration = Duration::from_secs(300);
-/// How often it is looked for them.
+/// How often it is looked for them, and at the keys.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How often it is looked whether the health has changed, which is asked of memory alone.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -28,8 +30,11 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Ready once the courier runs, or it is known that there is none.
 pub(super) struct AppHealth {
     database: Arc<Database>,
+    /// Those of this process, where others may have put other ones in force since it started.
+    keys: Option<KeyOffer>,
     courier: OnceLock<Option<Watched>>,
     is_late: AtomicBool,
+    keys_differ: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -41,11 +46,13 @@ struct Watched {
 }
 
 impl AppHealth {
-    pub(super) fn of(database: Arc<Database>) -> Self {
+    pub(super) fn of(database: Arc<Database>, keys: Option<KeyOffer>) -> Self {
         Self {
             database,
+            keys,
             courier: OnceLock::new(),
             is_late: AtomicBool::new(false),
+            keys_differ: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         }
     }
@@ -99,6 +106,31 @@ impl AppHealth {
             () = stop.cancelled() => {}
         }
     }
+
+    /// Looks every now and then whether this process could still start, until `stop` is cancelled.
+    pub(super) async fn watch_keys(&self, now: impl Fn() -> Timestamp, stop: &CancellationToken) {
+        let Some(keys) = &self.keys else { return };
+        let look = async {
+            loop {
+                if let Ok(agreement) =
+                    self.database.store().agree_on_keys(keys.clone(), KeyIntent::Ask, now()).await
+                {
+                    let differ = agreement.is_refused();
+                    if self.keys_differ.swap(differ, Ordering::Relaxed) != differ && differ {
+                        tracing::error!(
+                            event = "keys_differ",
+                            "other keys were put in force, or its own given up: this process would not start any more"
+                        );
+                    }
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = look => {}
+            () = stop.cancelled() => {}
+        }
+    }
 }
 
 /// Logs that the health has changed, where that is news. Nothing in the words is variable but the number of a relay.
@@ -124,15 +156,15 @@ fn is_late(first_due: Option<Timestamp>, now: Timestamp) -> bool {
     first_due.is_some_and(|due| now.since(due) > LATE_AFTER)
 }
 
-/// What needs the operator, what explains the most first.
+/// What needs the operator, what explains the most first. `process` is what concerns more than mail.
 fn reason(
-    store_fails: bool,
+    process: Option<&'static str>,
     way_out: WayOut,
     relays: &[RelayStatus],
     is_late: bool,
 ) -> Option<Cow<'static, str>> {
-    if store_fails {
-        return Some(STORE_FAILS.into());
+    if let Some(process) = process {
+        return Some(process.into());
     }
     let first = |state| relays.iter().position(|relay| relay.state == state);
     let works = first(RelayState::Open).or(first(RelayState::Recovering));
@@ -193,7 +225,9 @@ impl Health for AppHealth {
             }
         }
         let is_late = self.is_late.load(Ordering::Relaxed);
-        reason(store_fails, way_out, &relays, is_late).map_or(HealthStatus::Ok, HealthStatus::Degraded)
+        let keys_differ = self.keys_differ.load(Ordering::Relaxed).then_some(KEYS_DIFFER);
+        let process = store_fails.then_some(STORE_FAILS).or(keys_differ);
+        reason(process, way_out, &relays, is_late).map_or(HealthStatus::Ok, HealthStatus::Degraded)
     }
 
     fn courier(&self) -> Option<CourierMetrics> {
@@ -215,7 +249,7 @@ mod tests {
         use RelayState::{Open, Paused, Recovering, Resting};
         let by = |way_out, states: &[RelayState], is_late| {
             let relays: Vec<_> = states.iter().map(|state| relay(*state)).collect();
-            reason(false, way_out, &relays, is_late).unwrap_or_default().into_owned()
+            reason(None, way_out, &relays, is_late).unwrap_or_default().into_owned()
         };
         let of = |states: &[RelayState], is_late| by(WayOut::Relay, states, is_late);
         assert_eq!(of(&[Open], false), "");
@@ -236,7 +270,10 @@ mod tests {
         let webhook = by(WayOut::Webhook, &[Paused], false);
         assert!(webhook.starts_with("the webhook is paused") && webhook.contains("secret"), "{webhook}");
         assert_eq!(by(WayOut::Webhook, &[Resting], false), "the webhook takes no mail");
-        assert_eq!(reason(true, WayOut::Relay, &[relay(Paused)], true), Some(STORE_FAILS.into()));
+        assert_eq!(
+            reason(Some(STORE_FAILS), WayOut::Relay, &[relay(Paused)], true),
+            Some(STORE_FAILS.into())
+        );
     }
 
     #[test]

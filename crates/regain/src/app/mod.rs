@@ -166,6 +166,7 @@ impl Regain {
                 .await?;
         }
         let outlet = Outlet::of(config, delivery, templates)?;
+        let shared_keys = is_shared.then(|| keys.offer());
         let policy =
             regain_core::Policy { mail: outlet.is_some(), key_mode: store.key_mode(), ..config.policy() };
         let service = Arc::new(Service {
@@ -186,7 +187,7 @@ impl Regain {
             }
             None => None,
         };
-        let health = Arc::new(AppHealth::of(database.clone()));
+        let health = Arc::new(AppHealth::of(database.clone(), shared_keys));
         let site = Arc::new(Site::new(service.clone(), site_settings(config), health.clone()));
         let max_connections = config.max_connections;
         Ok(Self { service, database, site, health, outlet, max_connections, admin, role: Role::default() })
@@ -222,7 +223,8 @@ impl Regain {
                 stop.cancelled().await;
             }
         };
-        tokio::join!(upkeep, courier, self.health.tell_of_changes(&stop));
+        let now = || self.service.now();
+        tokio::join!(upkeep, courier, self.health.watch_keys(now, &stop), self.health.tell_of_changes(&stop));
     }
 
     /// The same, for a process that does not do everything.
@@ -246,9 +248,14 @@ impl Regain {
                 Role::Both => self.run_courier(stop.clone()).await,
                 Role::Server => {
                     self.health.runs_without_courier();
+                    let now = || self.service.now();
                     // Letters that are late tell that nobody delivers.
-                    let watch = self.health.watch(|| self.service.now(), &stop);
-                    tokio::join!(watch, self.health.tell_of_changes(&stop));
+                    let watch = self.health.watch(now, &stop);
+                    tokio::join!(
+                        watch,
+                        self.health.watch_keys(now, &stop),
+                        self.health.tell_of_changes(&stop)
+                    );
                 }
             }
         };

@@ -16,7 +16,7 @@ use crate::settings::ConfigFile;
 /// it is among keys.otherPublicKeys, and mails that wait for another attempt get new links where the token key is
 /// another. Keys that are neither configured nor under the data path are made. To change keys while sessions go on, change the
 /// configuration in place of this: see docs/configuration.md. Stop all processes over the database first; one that runs with
-/// the other keys would go on with them, and be refused at its next start.
+/// the other keys would go on with them, say so in /health, and be refused at its next start.
 #[derive(Args)]
 #[command(after_help = "Example:\n  regain keys accept --config /etc/regain/regain.toml")]
 pub(crate) struct Accept {
