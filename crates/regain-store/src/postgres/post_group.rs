@@ -1,5 +1,8 @@
 //! Requests for mail that come at the same time share a transaction, and so its round trip and its wait for the disk.
 //!
+//! A group waits until the one before it has ended, and grows meanwhile: more of them at once share less. It does not wait for
+//! one that is slow, which may have met something that hangs.
+//!
 //! Invariant: a request is answered after the commit that holds it. Where a group fails because of one of its members, or
 //! because it met another group, each is done again alone; where it is unknown whether it was committed, all fail.
 
@@ -17,8 +20,8 @@ use regain_core::{NameKey, Purpose, StoreError, Timestamp, fail_point};
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::StepError;
 use super::listen::Bell;
@@ -27,8 +30,10 @@ use super::steps::post::{Request, post};
 
 /// More requests than this do not share a transaction: each holds a lock of its own, of which a server has some thousands.
 const GROUP: usize = 128;
-/// So many groups are under way at once: some wait for the disk, with one wait for all of them, while the next is written.
+/// So many groups are under way at once, at most.
 const WORKERS: usize = 4;
+/// A group that has been under way for so long is not waited for.
+const SLOW: Duration = Duration::from_millis(20);
 /// A request that meets others is done so often alone before it is given up.
 const ATTEMPTS: usize = 8;
 
@@ -50,13 +55,13 @@ impl PostGroup {
     /// Starts the tasks. At most `waiting` requests wait; with `one_by_one` each gets a transaction of its own.
     pub(super) fn start(connections: Arc<Connections>, bell: Bell, waiting: usize, one_by_one: bool) -> Self {
         let (queue, jobs) = channel(waiting.max(1));
-        let jobs = Arc::new(Mutex::new(jobs));
+        let line = Arc::new(Mutex::new(Line { jobs, last: None }));
         let commits = Arc::new(AtomicU64::new(0));
         let stopping = CancellationToken::new();
         let worker = || Worker {
             connections: connections.clone(),
             bell: bell.clone(),
-            jobs: jobs.clone(),
+            line: line.clone(),
             group: if one_by_one { 1 } else { GROUP },
             stopping: stopping.clone(),
             commits: commits.clone(),
@@ -113,15 +118,27 @@ fn closed() -> StoreError {
 struct Worker {
     connections: Arc<Connections>,
     bell: Bell,
-    jobs: Arc<Mutex<Receiver<Job>>>,
+    line: Arc<Mutex<Line>>,
     group: usize,
     stopping: CancellationToken,
     commits: Arc<AtomicU64>,
 }
 
+/// What waits, of which one worker at a time takes a group.
+struct Line {
+    jobs: Receiver<Job>,
+    last: Option<UnderWay>,
+}
+
+/// A group that was taken.
+struct UnderWay {
+    began: Instant,
+    ended: CancellationToken,
+}
+
 impl Worker {
     async fn work(self) {
-        while let Some(mut jobs) = self.next_group().await {
+        while let Some((mut jobs, _under_way)) = self.next_group().await {
             while !jobs.is_empty() {
                 let (group, repeated) = apart(jobs);
                 self.do_group(group).await;
@@ -130,9 +147,9 @@ impl Worker {
         }
     }
 
-    /// What waits, at least one; `None` when nothing comes any more.
-    async fn next_group(&self) -> Option<Vec<Job>> {
-        let mut jobs = self.jobs.lock().await;
+    /// What waits, at least one, and what says that it is under way; `None` when nothing comes any more.
+    async fn next_group(&self) -> Option<(Vec<Job>, DropGuard)> {
+        let Line { jobs, last } = &mut *self.line.lock().await;
         let first = tokio::select! {
             biased;
             job = jobs.recv() => job?,
@@ -143,6 +160,18 @@ impl Worker {
             }
         };
         let mut group = vec![first];
+        if let Some(last) = last.take() {
+            let over = timeout_at(last.began + SLOW, last.ended.cancelled());
+            tokio::pin!(over);
+            while group.len() < self.group {
+                tokio::select! {
+                    biased;
+                    _ = &mut over => break,
+                    Some(job) = jobs.recv() => group.push(job),
+                    else => break,
+                }
+            }
+        }
         while group.len() < self.group
             && let Ok(job) = jobs.try_recv()
         {
@@ -150,7 +179,9 @@ impl Worker {
         }
         // Nobody waits for these any more, and nothing was promised.
         group.retain(|job| !job.reply.is_closed());
-        Some(group)
+        let ended = CancellationToken::new();
+        *last = Some(UnderWay { began: Instant::now(), ended: ended.clone() });
+        Some((group, ended.drop_guard()))
     }
 
     async fn do_group(&self, group: Vec<Job>) {

@@ -83,6 +83,25 @@ async fn a_request_that_meets_a_letter_as_it_expires_posts_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_waits_for_another_process_does_not_keep_others_waiting() {
+    let scene = Scene::new().await;
+    let repeats = Repeats::under(&Limits::default());
+    let now = scene.f.now();
+    scene.posted(Purpose::Reset, ANN).await;
+    let repeated = scene.f.letter(Purpose::Reset, ANN);
+    let others = async {
+        for name in ["a@example.org", "b@example.org", "c@example.org"] {
+            let letter = scene.f.letter(Purpose::Reset, name);
+            assert_eq!(scene.f.store.post(letter, repeats, now).await.unwrap(), Posted::Posted);
+        }
+    };
+    let hold = "SELECT 1 FROM letters FOR UPDATE";
+    let (repeated, ()) =
+        scene.held(hold, |store| async move { store.post(repeated, repeats, now).await }, others).await;
+    assert_eq!(repeated, Posted::Merged);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clearing_away_does_not_wait_for_others() {
     let scene = Scene::new().await;
     for name in ["a@example.org", "b@example.org", "c@example.org"] {
@@ -96,6 +115,7 @@ async fn clearing_away_does_not_wait_for_others() {
     scene.other.batch_execute("COMMIT").await.unwrap();
     assert_eq!(purge().await, 1);
 }
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_goes_to_an_account_that_was_deleted_beside_a_reset() {
     let scene = Scene::new().await;

@@ -9,6 +9,7 @@ use regain_core::Timestamp;
 use regain_core::keys::{KeyIntent, KeyOffer};
 use regain_core::outbox::courier::Courier;
 use regain_core::outbox::relays::{RelayState, RelayStatus};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Database;
@@ -70,65 +71,63 @@ impl AppHealth {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Logs each change of the health, until `stop` is cancelled: nobody may be asking for it.
-    pub(super) async fn tell_of_changes(&self, stop: &CancellationToken) {
-        let look = async {
-            let mut told = HealthStatus::Ok;
-            loop {
-                let health = self.status();
-                if health != HealthStatus::Starting && health != told {
-                    tell(&health);
-                    told = health;
-                }
-                tokio::time::sleep(TELL_EVERY).await;
+    /// Looks every now and then at what /health tells from memory, and logs each change of it, until `stop` is cancelled.
+    /// Letters are looked at where they are to be delivered.
+    pub(super) async fn watch(
+        &self,
+        letters: bool,
+        now: impl Fn() -> Timestamp + Copy,
+        stop: &CancellationToken,
+    ) {
+        let late = async {
+            if letters {
+                self.look_for_late_letters(now).await;
             }
         };
         tokio::select! {
-            () = look => {}
+            _ = async { tokio::join!(late, self.look_at_keys(now), self.tell_of_changes()) } => {}
             () = stop.cancelled() => {}
         }
     }
 
-    /// Looks every now and then whether letters are late, until `stop` is cancelled: whoever asks for the health is answered
-    /// from memory.
-    pub(super) async fn watch(&self, now: impl Fn() -> Timestamp, stop: &CancellationToken) {
-        let look = async {
-            loop {
-                // Where the database cannot be read, that is what is told.
-                if let Ok(due) = self.database.store().next_due().await {
-                    self.is_late.store(is_late(due, now()), Ordering::Relaxed);
-                }
-                tokio::time::sleep(LOOK_EVERY).await;
+    async fn look_for_late_letters(&self, now: impl Fn() -> Timestamp) {
+        loop {
+            // Where the database cannot be read, that is what is told.
+            if let Ok(due) = self.database.store().next_due().await {
+                self.is_late.store(is_late(due, now()), Ordering::Relaxed);
             }
-        };
-        tokio::select! {
-            () = look => {}
-            () = stop.cancelled() => {}
+            sleep(LOOK_EVERY).await;
         }
     }
 
-    /// Looks every now and then whether this process could still start, until `stop` is cancelled.
-    pub(super) async fn watch_keys(&self, now: impl Fn() -> Timestamp, stop: &CancellationToken) {
+    /// Whether this process could still start.
+    async fn look_at_keys(&self, now: impl Fn() -> Timestamp) {
         let Some(keys) = &self.keys else { return };
-        let look = async {
-            loop {
-                if let Ok(agreement) =
-                    self.database.store().agree_on_keys(keys.clone(), KeyIntent::Ask, now()).await
-                {
-                    let differ = agreement.is_refused();
-                    if self.keys_differ.swap(differ, Ordering::Relaxed) != differ && differ {
-                        tracing::error!(
-                            event = "keys_differ",
-                            "other keys were put in force, or its own given up: this process would not start any more"
-                        );
-                    }
+        loop {
+            let agreement = self.database.store().agree_on_keys(keys.clone(), KeyIntent::Ask, now()).await;
+            if let Ok(agreement) = agreement {
+                let differ = agreement.is_refused();
+                if !self.keys_differ.swap(differ, Ordering::Relaxed) && differ {
+                    tracing::error!(
+                        event = "keys_differ",
+                        "other keys were put in force, or its own given up: this process would not start any more"
+                    );
                 }
-                tokio::time::sleep(LOOK_EVERY).await;
             }
-        };
-        tokio::select! {
-            () = look => {}
-            () = stop.cancelled() => {}
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Nobody may be asking.
+    async fn tell_of_changes(&self) {
+        let mut told = HealthStatus::Ok;
+        loop {
+            let health = self.status();
+            if health != HealthStatus::Starting && health != told {
+                tell(&health);
+                told = health;
+            }
+            sleep(TELL_EVERY).await;
         }
     }
 }

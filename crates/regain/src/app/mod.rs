@@ -215,16 +215,15 @@ impl Regain {
                 let watch = self.database.watch();
                 let running = RunningCourier::start(courier.clone(), watch, settings, stop.clone());
                 self.health.courier_runs(running.status(), courier, outlet.way_out);
-                let watch = self.health.watch(|| self.service.now(), &stop);
-                tokio::join!(watch, running.stopped());
+                running.stopped().await;
                 outlet.close().await;
             } else {
                 self.health.runs_without_courier();
                 stop.cancelled().await;
             }
         };
-        let now = || self.service.now();
-        tokio::join!(upkeep, courier, self.health.watch_keys(now, &stop), self.health.tell_of_changes(&stop));
+        let watch = self.health.watch(self.outlet.is_some(), || self.service.now(), &stop);
+        tokio::join!(upkeep, courier, watch);
     }
 
     /// The same, for a process that does not do everything.
@@ -248,14 +247,8 @@ impl Regain {
                 Role::Both => self.run_courier(stop.clone()).await,
                 Role::Server => {
                     self.health.runs_without_courier();
-                    let now = || self.service.now();
                     // Letters that are late tell that nobody delivers.
-                    let watch = self.health.watch(now, &stop);
-                    tokio::join!(
-                        watch,
-                        self.health.watch_keys(now, &stop),
-                        self.health.tell_of_changes(&stop)
-                    );
+                    self.health.watch(true, || self.service.now(), &stop).await;
                 }
             }
         };
