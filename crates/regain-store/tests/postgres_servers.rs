@@ -68,6 +68,37 @@ async fn a_connection_that_fails_is_told_with_its_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_operator_has_to_mend_in_the_database_is_told_as_its_fault() {
+    let url = Cluster::shared().fresh_database().await;
+    let name = url.rsplit('/').next().unwrap();
+    let run = async |sql: &str| Cluster::shared().run(name, sql).await;
+    let role = format!("role_of_{name}");
+    run(&format!("CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {name} TO {role}")).await;
+    let store = open(&url.replace("postgres@", &format!("{role}@")), PostgresOptions::default()).await;
+    let fails = async |with: &str| {
+        let error = store.outbox_status().await.unwrap_err();
+        assert!(matches!(&error, StoreError::Unavailable(why) if why.contains(with)), "{error}");
+        assert!(store.is_failing());
+    };
+    let works = async || {
+        store.outbox_status().await.unwrap();
+        assert!(!store.is_failing());
+    };
+    works().await;
+    run(&format!("ALTER SCHEMA regain OWNER TO postgres; REVOKE USAGE ON SCHEMA regain FROM {role}")).await;
+    fails("42").await;
+    run(&format!("GRANT USAGE ON SCHEMA regain TO {role}")).await;
+    works().await;
+    let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = ";
+    run(&format!("ALTER ROLE {role} NOLOGIN; {end}'{role}'")).await;
+    // The first one may meet a connection that was ended.
+    let _ = store.outbox_status().await;
+    fails("28000").await;
+    run(&format!("ALTER ROLE {role} LOGIN")).await;
+    works().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_never_set_up_is_given_up_in_time() {
     let database = Cluster::shared().fresh_database().await;
     let (port, swallows) = line_before(Cluster::shared().port()).await;

@@ -102,6 +102,10 @@ pub enum PostgresError {
     },
 }
 
+/// What the operator mends in the database, or in what is before it, while requests wait: rights, what is not in the schema, a
+/// pooler.
+const TO_BE_MENDED: [&str; 4] = ["42501", "42P01", "42883", "42P05"];
+
 /// Why a step was not done.
 #[derive(Debug)]
 pub(crate) enum StepError {
@@ -172,6 +176,23 @@ impl StepError {
             || self.code().is_some_and(|code| *code == SqlState::READ_ONLY_SQL_TRANSACTION)
     }
 
+    /// Whether the database is to blame, or what is before it, and not what was asked: it is away, hangs, is full, takes no
+    /// writes, or lacks what is to be mended in it.
+    pub(crate) fn is_of_database(&self) -> bool {
+        match self {
+            Self::Row(_) => false,
+            Self::Pool(_) | Self::TooLate => true,
+            Self::Postgres(error) => match error.code() {
+                None => !is_conversion(error),
+                Some(_) if self.spoils_connection() => true,
+                Some(code) => {
+                    TO_BE_MENDED.contains(&code.code())
+                        || (code.code().starts_with("53") && !self.is_of_one())
+                }
+            },
+        }
+    }
+
     fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Postgres(error) => error.code(),
@@ -198,6 +219,7 @@ impl From<StepError> for StoreError {
             StepError::Pool(_) | StepError::TooLate => false,
             // Data, constraints, SQL itself, features, the server's own bugs; everything else may pass.
             StepError::Postgres(inner) => match inner.code() {
+                Some(code) if TO_BE_MENDED.contains(&code.code()) => false,
                 Some(code) => {
                     ["22", "23", "42", "0A", "XX"].iter().any(|class| code.code().starts_with(class))
                 }
@@ -209,15 +231,30 @@ impl From<StepError> for StoreError {
     }
 }
 
-/// PostgreSQL's code; of a connection's fault the client library's words, down to the first cause. A server's message may
-/// quote values, so it is left out.
+/// PostgreSQL's code, and what to do where a right is missing or nothing is found; of a connection's fault the client
+/// library's words, down to the first cause. A server's message may quote values, so it is left out.
 pub(crate) fn words(error: &tokio_postgres::Error) -> String {
-    match error.code() {
-        Some(code) => format!("PostgreSQL {}", code.code()),
+    let Some(code) = error.code() else {
         // What cannot be converted is a value.
-        None if is_conversion(error) => error.to_string(),
-        None => with_causes(error),
-    }
+        return if is_conversion(error) { error.to_string() } else { with_causes(error) };
+    };
+    let advice = match code.code() {
+        "42501" => {
+            "a right is missing: make the role the owner of the database, or let a role that may do so run `regain migrate` and \
+             grant what it made"
+        }
+        // PostgreSQL passes over a schema without a word where the role has no USAGE on it.
+        "42P01" | "42883" | "3F000" => {
+            "what should be in the schema regain is not found: may the role use it (GRANT USAGE ON SCHEMA regain)?"
+        }
+        "28P01" | "28000" => "the server refuses the role or its password",
+        // Where many start at once, a session that is lent may look like one's own at first.
+        "26000" | "42P05" => {
+            "a prepared statement is in another session: a pooler in between must lend whole sessions"
+        }
+        code => return format!("PostgreSQL {code}"),
+    };
+    format!("PostgreSQL {}: {advice}", code.code())
 }
 
 /// What went wrong while connecting, and what to do. The server's own sentence is told: it names the user or the database, no
@@ -227,7 +264,7 @@ pub(super) fn why_not(error: &tokio_postgres::Error) -> String {
         return format!("{} (PostgreSQL {})", said.message(), said.code().code());
     }
     let told = with_causes(error);
-    // There is no other way to ask, here neither.
+    // There is no other way to ask, here and below neither.
     if told.ends_with("password missing") {
         return "the server wants a password, and none is configured: write it into a file and name that with \
                 databasePasswordFile, or set databasePassword or REGAIN_DATABASE_PASSWORD, or write it into the URL \
@@ -238,6 +275,18 @@ pub(super) fn why_not(error: &tokio_postgres::Error) -> String {
         return format!(
             "{told}: switch it on there (ssl = on); with sslmode=disable in the URL none is used, and with prefer where the \
              server has it, and whoever is between reads along: for a network that is yours alone"
+        );
+    }
+    if told.contains("CaUsedAsEndEntity") {
+        return format!(
+            "{told}: the server's certificate calls itself an authority; make one with CA:FALSE, or have it signed by an \
+             authority, and name that with sslrootcert"
+        );
+    }
+    if told.contains("invalid peer certificate") {
+        return format!(
+            "{told}: the server's certificate is checked against its name and the authorities of the operating system, or \
+             those that sslrootcert names"
         );
     }
     told
@@ -255,25 +304,6 @@ fn with_causes(error: &tokio_postgres::Error) -> String {
         cause = next.source();
     }
     told
-}
-
-/// As [`words`], and what to do where a right is missing or nothing is found: so most first starts fail.
-pub(super) fn words_at_start(error: &tokio_postgres::Error) -> String {
-    let advice = match error.code().map(SqlState::code) {
-        Some("42501") => {
-            "a right is missing: make the role the owner of the database, or let a role that may do so run `regain migrate`"
-        }
-        // PostgreSQL passes over a schema without a word where the role has no USAGE on it.
-        Some("42P01" | "42883" | "3F000") => {
-            "what should be in the schema regain is not found: may the role use it (GRANT USAGE ON SCHEMA regain)?"
-        }
-        // Where many start at once, a session that is lent may look like one's own at first.
-        Some("26000" | "42P05") => {
-            "a prepared statement is in another session: a pooler in between must lend whole sessions"
-        }
-        _ => return words(error),
-    };
-    format!("{}: {advice}", words(error))
 }
 
 fn is_conversion(error: &tokio_postgres::Error) -> bool {

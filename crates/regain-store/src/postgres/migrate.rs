@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::PostgresOptions;
-use super::error::{PostgresError, why_not, words_at_start};
+use super::error::{PostgresError, why_not, words};
 use super::pool::SESSION;
 use super::pooler::lends_sessions;
 use super::servers::Servers;
@@ -336,7 +336,7 @@ pub(crate) fn sha256(text: &str) -> Vec<u8> {
 }
 
 fn unusable(database: &str) -> impl Fn(tokio_postgres::Error) -> PostgresError {
-    move |error| PostgresError::Unusable { database: database.to_owned(), reason: words_at_start(&error) }
+    move |error| PostgresError::Unusable { database: database.to_owned(), reason: words(&error) }
 }
 
 #[cfg(all(test, feature = "sqlite"))]

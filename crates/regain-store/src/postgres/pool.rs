@@ -99,7 +99,8 @@ impl Connections {
     pub(crate) async fn get(&self) -> Result<Object, StepError> {
         let late = Err(StepError::Pool("no connection to it was to be had in time"));
         let got = timeout(self.patience, async { Ok(self.pool.get().await?) }).await.unwrap_or(late);
-        got.inspect_err(|error| self.note(error))
+        // Without a connection there is no step, whatever the server says.
+        got.inspect_err(|_| self.is_failing.store(true, Ordering::Relaxed))
     }
 
     /// How long a step waits, for a connection and for its answer.
@@ -127,12 +128,14 @@ impl Connections {
                     // They look alive, and each would cost another step its patience.
                     self.pool.retain(|_, _| false);
                 }
-                self.note(error);
+                if error.is_of_database() {
+                    self.is_failing.store(true, Ordering::Relaxed);
+                }
             }
         }
     }
 
-    /// Whether the last step could not be done since the database was not to be had.
+    /// Whether the last step could not be done because of the database, whatever was asked.
     pub(crate) fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Relaxed)
     }
@@ -140,18 +143,5 @@ impl Connections {
     /// Closes all connections; steps that come later fail as unavailable.
     pub(crate) fn close(&self) {
         self.pool.close();
-    }
-
-    fn note(&self, error: &StepError) {
-        let is_unavailable = match error {
-            StepError::Row(_) => false,
-            StepError::Pool(_) | StepError::TooLate => true,
-            StepError::Postgres(inner) => {
-                !error.is_conflict() && (inner.code().is_none() || error.spoils_connection())
-            }
-        };
-        if is_unavailable {
-            self.is_failing.store(true, Ordering::Relaxed);
-        }
     }
 }

@@ -27,6 +27,8 @@ const LATE_AFTER: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How often it is looked whether the health has changed, which is asked of memory alone.
 const TELL_EVERY: Duration = Duration::from_secs(1);
+/// So many looks in a row find that all is well before that is told.
+const WELL: u32 = 3;
 
 /// Ready once the courier runs, or it is known that there is none.
 pub(super) struct AppHealth {
@@ -118,12 +120,15 @@ impl AppHealth {
         }
     }
 
-    /// Nobody may be asking.
+    /// Nobody may be asking. That all is well is told once it has been so for a while: where some steps can be done and
+    /// others not, one moment is like this and the next like that.
     async fn tell_of_changes(&self) {
         let mut told = HealthStatus::Ok;
+        let mut well = 0;
         loop {
             let health = self.status();
-            if health != HealthStatus::Starting && health != told {
+            well = if health == HealthStatus::Ok { well + 1 } else { 0 };
+            if health != HealthStatus::Starting && health != told && (well == 0 || well > WELL) {
                 tell(&health);
                 told = health;
             }

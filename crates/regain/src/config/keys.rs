@@ -47,6 +47,15 @@ impl KeysConfig {
         self.other_public_keys.iter().filter_map(|key| key.file.as_ref())
     }
 
+    /// Whether a key is in use and among the others as well. `auth.pub` under the data path is such a one soon: it is of the
+    /// key in use, whichever that is.
+    pub fn knows_its_own_key_as_another(&self) -> bool {
+        let token = self.token_key.as_ref().map(|key| key.key.fingerprint());
+        let signing = self.signing_key.as_ref().map(|key| key.key.public_key().fingerprint());
+        self.other_token_keys.iter().any(|other| Some(other.key.fingerprint()) == token)
+            || self.other_public_keys.iter().any(|other| Some(other.key.fingerprint()) == signing)
+    }
+
     /// Whether a secret key stands in the settings themselves.
     pub fn has_secret(&self) -> bool {
         let mut tokens = self.token_key.iter().chain(&self.other_token_keys);

@@ -177,6 +177,12 @@ impl Config {
     /// As [`Config::warnings`], each behind the word for what it is about.
     pub fn warnings_by_subject(&self) -> Vec<(&'static str, &'static str)> {
         let mut warnings = Vec::new();
+        if self.keys.knows_its_own_key_as_another() {
+            warnings.push((
+                "keys",
+                "an other key of keys is the one that is in use, and so names no other: earlier sessions, or waiting links,                  end with it where the earlier one was meant",
+            ));
+        }
         let Some(email) = self.email() else {
             if self.require_email_confirmation {
                 warnings.push((

@@ -174,3 +174,20 @@ fn what_is_no_key_is_refused_all_at_once_with_the_option_and_without_the_value()
     let many = vec![format!("'{}'", a.token()); 9].join(", ");
     assert!(mistake(&format!("{MAIL}\n[keys]\notherTokenKeys = [{many}]")).contains("at most 8 keys"));
 }
+
+#[test]
+fn a_key_that_is_in_use_and_among_the_others_is_told() {
+    let (a, b) = (Made::new(1), Made::new(2));
+    let told = |current: &Made, token: &Made, public: &Made| {
+        let text = format!(
+            "[keys]\ntokenKey = '{}'\notherTokenKeys = ['{}']\nsigningKey = \"{}\"\notherPublicKeys = [\"{}\"]",
+            current.token(),
+            token.token(),
+            current.private(),
+            public.public()
+        );
+        toml(&text).warnings_by_subject().iter().any(|(subject, _)| *subject == "keys")
+    };
+    assert!(!told(&a, &b, &b));
+    assert!(told(&a, &a, &b) && told(&a, &b, &a));
+}
