@@ -98,6 +98,45 @@ async fn what_the_operator_has_to_mend_in_the_database_is_told_as_its_fault() {
     works().await;
 }
 
+async fn a_server_that_falls_silent_while_somebody_opens_it_is_given_up() {
+    let url = Cluster::shared().fresh_database().await;
+    open(&url, PostgresOptions::default()).await;
+    let port = Cluster::shared().port();
+    // Each falls silent a little later in the talk, the last ones not before all is said.
+    let looks = (0..24).map(async |nth| {
+        let line = line_that_ends_after(nth * 100, port).await;
+        let url = url.replace(&format!(":{port}/"), &format!(":{line}/"));
+        let settings = format!("{url}?connect_timeout=1").parse().unwrap();
+        let options = PostgresOptions { is_awaited: true, ..PostgresOptions::default() };
+        let looked = PostgresStore::pending_migrations(&settings).await;
+        (looked.is_ok(), PostgresStore::open_as_it_is(&settings, options).await.is_ok())
+    });
+    let outcomes = timeout(Duration::from_secs(30), join_all(looks)).await.expect("nobody waits for ever");
+    assert_eq!((outcomes[0], outcomes[23]), ((false, false), (true, true)));
+}
+
+/// A line to that port which hands on so many bytes of the server's on each connection, and no more.
+async fn line_that_ends_after(bytes: usize, port: u16) -> u16 {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let near = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let server = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+                let (mut from_client, mut to_client) = client.into_split();
+                let (from_server, mut to_server) = server.into_split();
+                let mut said = from_server.take(bytes as u64);
+                let _ = join(
+                    tokio::io::copy(&mut from_client, &mut to_server),
+                    tokio::io::copy(&mut said, &mut to_client),
+                )
+                .await;
+            });
+        }
+    });
+    near
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_never_set_up_is_given_up_in_time() {
     let database = Cluster::shared().fresh_database().await;

@@ -1,6 +1,6 @@
 //! Brings the schema up to date: numbered SQL files, embedded, each applied once and remembered with its SHA-256.
 
-use std::time::Duration;
+use std::future::Future;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use regain_core::KeyMode;
@@ -124,14 +124,31 @@ pub(super) async fn check(
 ) -> Result<KeyMode, PostgresError> {
     let database = settings.to_string();
     let mut client = connect(settings, tls, options.is_awaited).await?;
-    let step = client.transaction().await.map_err(unusable(&database))?;
-    match count_pending(&step, &database).await? {
-        0 => {
-            refuse_unfinished(&step, &database).await?;
-            key_mode_of(&step, &database).await
+    let look = async {
+        let step = client.transaction().await.map_err(unusable(&database))?;
+        match count_pending(&step, &database).await? {
+            0 => {
+                refuse_unfinished(&step, &database).await?;
+                key_mode_of(&step, &database).await
+            }
+            _ => Err(PostgresError::Older(database.clone())),
         }
-        _ => Err(PostgresError::Older(database)),
-    }
+    };
+    in_time(settings, options.is_awaited, look).await
+}
+
+/// Gives up what takes no longer than reaching the server does, where it works.
+async fn in_time<T>(
+    settings: &PostgresSettings,
+    is_awaited: bool,
+    work: impl Future<Output = Result<T, PostgresError>>,
+) -> Result<T, PostgresError> {
+    timeout(settings.time_to_connect(is_awaited), work).await.unwrap_or_else(|_| {
+        Err(PostgresError::Unreachable {
+            database: settings.to_string(),
+            reason: "it does not answer".to_owned(),
+        })
+    })
 }
 
 /// What a move into the database has begun and not ended is not served.
@@ -169,14 +186,17 @@ pub(super) async fn pending(
 ) -> Result<Option<usize>, PostgresError> {
     let database = settings.to_string();
     let mut client = connect(settings, tls, true).await?;
-    let step = client.transaction().await.map_err(unusable(&database))?;
-    let pending = count_pending(&step, &database).await?;
-    if pending == MIGRATIONS.len() {
-        refuse_without_right(&step, &database).await?;
-        return Ok(None);
-    }
-    refuse_unfinished(&step, &database).await?;
-    Ok(Some(pending))
+    let look = async {
+        let step = client.transaction().await.map_err(unusable(&database))?;
+        let pending = count_pending(&step, &database).await?;
+        if pending == MIGRATIONS.len() {
+            refuse_without_right(&step, &database).await?;
+            return Ok(None);
+        }
+        refuse_unfinished(&step, &database).await?;
+        Ok(Some(pending))
+    };
+    in_time(settings, true, look).await
 }
 
 /// A connection outside the pool, which ends when it is dropped. It is given up sooner where somebody waits for it, and
@@ -186,14 +206,18 @@ pub(crate) async fn connect(
     tls: &MakeRustlsConnect,
     is_awaited: bool,
 ) -> Result<Client, PostgresError> {
-    let database = settings.to_string();
-    let failed = unusable(&database);
     let servers = Servers::of(settings, tls.clone());
-    let patience = settings.time_to_connect(is_awaited);
-    let client = begin(&servers, settings, patience).await?;
-    let other = begin(&servers, settings, patience).await?;
-    if lends_sessions(&client, &other).await.map_err(&failed)? {
-        return Err(PostgresError::Lent(database.clone()));
+    let client = in_time(settings, is_awaited, begin(&servers, settings)).await?;
+    let other = in_time(settings, is_awaited, begin(&servers, settings)).await?;
+    in_time(settings, is_awaited, greet(&client, other, &settings.to_string())).await?;
+    Ok(client)
+}
+
+/// Sets a session up, where it stays its own and keeps text as it is.
+async fn greet(client: &Client, other: Client, database: &str) -> Result<(), PostgresError> {
+    let failed = unusable(database);
+    if lends_sessions(client, &other).await.map_err(&failed)? {
+        return Err(PostgresError::Lent(database.to_owned()));
     }
     drop(other);
     client.batch_execute(SESSION).await.map_err(&failed)?;
@@ -203,21 +227,16 @@ pub(crate) async fn connect(
         .and_then(|row| row.try_get(0))
         .map_err(&failed)?;
     if encoding != "UTF8" {
-        return Err(PostgresError::Encoding { database: database.clone(), encoding });
+        return Err(PostgresError::Encoding { database: database.to_owned(), encoding });
     }
-    Ok(client)
+    Ok(())
 }
 
-async fn begin(
-    servers: &Servers,
-    settings: &PostgresSettings,
-    patience: Duration,
-) -> Result<Client, PostgresError> {
-    let unreachable = |reason| PostgresError::Unreachable { database: settings.to_string(), reason };
-    let (client, connection) = timeout(patience, servers.connect())
-        .await
-        .map_err(|_| unreachable("it does not answer".to_owned()))?
-        .map_err(|error| unreachable(why_not(&error)))?;
+async fn begin(servers: &Servers, settings: &PostgresSettings) -> Result<Client, PostgresError> {
+    let (client, connection) = servers.connect().await.map_err(|error| PostgresError::Unreachable {
+        database: settings.to_string(),
+        reason: why_not(&error),
+    })?;
     tokio::spawn(async move {
         // Whoever waits for an answer gets the error too.
         let _ = connection.await;
