@@ -91,6 +91,7 @@ macro_rules! store_contract {
             claims: the_next_due_time_is_the_earliest_of_due_and_lease,
             queue: the_newest_letters_are_claimed_beside_the_oldest,
             queue: an_old_letter_that_comes_due_again_is_not_among_the_newest,
+            queue: letters_that_nobody_gets_keep_nobody_waiting_who_asks_now,
             queue: the_mail_budget_holds_back_what_is_beyond_it,
             queue: claims_that_fill_the_budget_hold_others_for_seconds_alone,
             queue: resets_do_not_wait_behind_others_for_the_budget,

@@ -51,6 +51,18 @@ pub async fn an_old_letter_that_comes_due_again_is_not_among_the_newest(store: A
     assert_eq!(names(&newest), ["a3@example.org"]);
 }
 
+pub async fn letters_that_nobody_gets_keep_nobody_waiting_who_asks_now(store: Arc<dyn Store>) {
+    let f = Fixture::new(store);
+    f.account(ANN).await;
+    for i in 0..600 {
+        assert_eq!(f.post(Purpose::Reset, &format!("nobody{i}@example.org")).await, Posted::Posted);
+    }
+    f.clock.advance(SECOND);
+    assert_eq!(f.post(Purpose::Reset, ANN).await, Posted::Posted);
+    let claimed = f.claim_by(ClaimOrder { newest: 5, ..f.order() }).await.letters;
+    assert_eq!(names(&claimed), [ANN]);
+}
+
 pub async fn the_mail_budget_holds_back_what_is_beyond_it(store: Arc<dyn Store>) {
     let f = with_letters(store, &[Purpose::Reset; 7]).await;
     let budget = Some(MailBudget { per_hour: 4 });

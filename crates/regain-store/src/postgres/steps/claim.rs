@@ -25,8 +25,8 @@ use crate::postgres::rows::{
 
 /// So many letters are looked at in one go, at least, where some of the first were closed or put off.
 const PAGE: usize = 64;
-/// One claim closes or puts off no more letters than about so many.
-const PASSED_AT_ONCE: usize = 500;
+/// One claim closes or puts off no more letters than about so many, of each end of the queue.
+const PASSED_AT_ONCE: usize = 250;
 
 /// Claims what is due from both ends of the queue. Claims of others that are over are taken over where the database agrees
 /// that it is now `takes_over`, and not at all without it.
@@ -44,8 +44,9 @@ pub(crate) async fn claim(
     let of_the_oldest = order.limit.saturating_sub(order.newest);
     claiming.take_from(End::Oldest, of_the_oldest).await?;
     let oldest = claiming.batch.letters.len();
-    // Where fewer are due than were asked for, there are no others.
-    if oldest == of_the_oldest {
+    // Where fewer are due than were asked for, there are no others; unless it stopped at letters that nobody gets.
+    if oldest == of_the_oldest || claiming.passed >= PASSED_AT_ONCE {
+        claiming.passed = 0;
         claiming.take_from(End::Newest, order.limit).await?;
     }
     let mut batch = claiming.batch;
@@ -88,7 +89,7 @@ struct Claiming<'a> {
     takes_over: Option<Timestamp>,
     now: Timestamp,
     budget: Option<Spent>,
-    /// Letters closed, put off or left, each as often as it was.
+    /// Letters of this end closed, put off or left, each as often as it was.
     passed: usize,
     batch: Batch,
 }

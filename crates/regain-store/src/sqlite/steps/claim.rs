@@ -14,8 +14,9 @@ use crate::sqlite::rows::{ACCOUNT_WIDTH, LETTER_WIDTH, account, account_columns,
 
 /// So many letters are looked at in one go, at least.
 const PAGE: usize = 64;
-/// One claim closes or puts off no more letters than about so many, so that the steps that wait behind it get their turn.
-const PASSED_AT_ONCE: usize = 500;
+/// One claim closes or puts off no more letters than about so many of each end of the queue, so that the steps that wait
+/// behind it get their turn.
+const PASSED_AT_ONCE: usize = 250;
 
 /// Claims what is due from both ends of the queue.
 pub(crate) fn claim(c: &Connection, order: &ClaimOrder, now: Timestamp) -> rusqlite::Result<Batch> {
@@ -25,6 +26,8 @@ pub(crate) fn claim(c: &Connection, order: &ClaimOrder, now: Timestamp) -> rusql
     }
     claiming.take_from(OLDEST, order.limit.saturating_sub(order.newest))?;
     let oldest = claiming.batch.letters.len();
+    // Who waits now does not wait for a crowd of letters that nobody gets.
+    claiming.passed = 0;
     claiming.take_from(NEWEST, order.limit)?;
     let Claiming { mut batch, .. } = claiming;
     // Somebody waits for the newest now: they go first.
@@ -60,7 +63,7 @@ struct Claiming<'a> {
     order: &'a ClaimOrder,
     now: Timestamp,
     budget: Option<Spent>,
-    /// Letters closed or put off.
+    /// Letters of this end closed or put off.
     passed: usize,
     batch: Batch,
 }
