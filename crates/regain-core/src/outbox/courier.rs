@@ -26,7 +26,7 @@ use crate::outbox::relays::{FaultKind, Places, Relay, RelayStatus, Relays, Route
 use crate::outbox::tally::{Counts, Tally};
 use crate::rng::NoRandomness;
 use crate::service::Service;
-use crate::store::{Arm, Armed, ClaimOrder, Outcome, Settlement, StoreError};
+use crate::store::{Arm, Armed, ClaimOrder, Closed, Outcome, Settlement, StoreError};
 use crate::token::Token;
 
 /// How long a claim holds without being renewed.
@@ -57,6 +57,8 @@ pub enum Claimed {
     Letters(ClaimId, Vec<Assigned>),
     /// Nothing is due.
     Nothing,
+    /// What was due was closed or put off; there may be more behind it.
+    Passed,
     /// The relays have as many letters as they take, until then at least, or until a delivery ends.
     Full(Option<Timestamp>),
     /// All relays rest until then.
@@ -138,7 +140,8 @@ impl Courier {
             );
         }
         if batch.letters.is_empty() {
-            return Ok(Claimed::Nothing);
+            let has_passed = batch.put_off > 0 || batch.closed != Closed::default();
+            return Ok(if has_passed { Claimed::Passed } else { Claimed::Nothing });
         }
         let (assigned, left) = assign(routes, batch.letters);
         if !left.is_empty() {

@@ -120,6 +120,7 @@ impl Run {
                 let wait = until.map_or(LOOK_EVERY, |until| self.courier.until(until).min(LOOK_EVERY));
                 Look { when_one_ends: true, ..Look::after(wait) }
             }
+            Claimed::Passed => Look { eager: false, ..Look::now() },
             Claimed::Nothing => Look::after(self.until_next_due().await),
             Claimed::Resting(until) => Look::after(self.courier.until(until)),
         }
