@@ -247,3 +247,31 @@ async fn a_password_that_is_missing_is_told_with_the_ways_to_give_one() {
     let told = refused(&url("guarded:wrong")).await.to_string();
     assert!(told.contains("28P01") && !told.contains("wrong"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_waits_for_a_backup_keeps_nobody_else_waiting() {
+    let (settings, name) = fresh().await;
+    let store = open(&settings).await.unwrap();
+    let cluster = Cluster::shared();
+    // As the version before left it.
+    let older = "SET search_path = regain; DELETE FROM migrations WHERE number = 6; DROP INDEX letters_oldest, letters_ended;
+        CREATE INDEX letters_oldest ON letters (posted) WHERE ended IS NULL;
+        CREATE INDEX letters_ended ON letters (state, ended) WHERE ended IS NOT NULL";
+    cluster.run(&name, older).await;
+    let (client, connection) =
+        tokio_postgres::connect(&cluster.url(&name), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute("BEGIN; LOCK TABLE regain.letters IN ACCESS SHARE MODE").await.unwrap();
+    let migrating = tokio::spawn({
+        let settings = settings.clone();
+        async move { open(&settings).await }
+    });
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'";
+    while client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
+    // It is in front of this one, and lets go.
+    assert_eq!(store.outbox_status().await.unwrap().open, 0);
+    assert!(!migrating.is_finished());
+    client.batch_execute("COMMIT").await.unwrap();
+    timeout(Duration::from_secs(30), migrating).await.unwrap().unwrap().unwrap();
+    assert_eq!(PostgresStore::pending_migrations(&settings).await.unwrap(), Some(0));
+}

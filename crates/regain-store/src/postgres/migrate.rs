@@ -1,10 +1,12 @@
 //! Brings the schema up to date: numbered SQL files, embedded, each applied once and remembered with its SHA-256.
 
 use std::future::Future;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use regain_core::KeyMode;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -49,6 +51,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
 /// The advisory lock that whoever migrates holds: "regain" in ASCII.
 pub(crate) const LOCK: i64 = 0x7265_6761_696e;
 
+/// How long a migration waits for a table: less than requests do that wait behind it.
+const ALONE: &str = "SET LOCAL lock_timeout = '2s'";
+/// How long those go first that have waited behind it.
+const REST: Duration = Duration::from_secs(3);
+
 /// Applies what is missing, all or nothing, and answers how names are compared.
 pub(super) async fn migrate(
     settings: &PostgresSettings,
@@ -77,24 +84,49 @@ pub(crate) async fn migrate_to(
     key_mode_if_new: KeyMode,
 ) -> Result<KeyMode, PostgresError> {
     let database = settings.to_string();
-    let failed = unusable(&database);
+    loop {
+        if let Some(key_mode) = attempt(purpose, &mut client, &database, key_mode_if_new).await? {
+            return Ok(key_mode);
+        }
+        tracing::warn!(
+            event = "migration_waits",
+            "others use a table that is to be changed, as a backup does; it is tried again until they have ended"
+        );
+        sleep(REST).await;
+    }
+}
+
+/// The same, or `None` where others have been using a table for long. Whoever waits for one alone keeps all who come later
+/// from it, so that is not done for as long as a backup may take.
+async fn attempt(
+    purpose: Use,
+    client: &mut Client,
+    database: &str,
+    key_mode_if_new: KeyMode,
+) -> Result<Option<KeyMode>, PostgresError> {
+    let failed = unusable(database);
     // Others may take minutes for theirs.
     client.batch_execute("SET lock_timeout = 0").await.map_err(&failed)?;
     let step = client.transaction().await.map_err(&failed)?;
     step.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(&failed)?;
     if !has_table(&step, "migrations").await.map_err(&failed)? {
         if !is_empty(&step).await.map_err(&failed)? {
-            return Err(PostgresError::Foreign(database.clone()));
+            return Err(PostgresError::Foreign(database.to_owned()));
         }
-        refuse_without_right(&step, &database).await?;
+        refuse_without_right(&step, database).await?;
         make_schema(&step).await.map_err(&failed)?;
     }
-    check_not_newer(&step, &database).await?;
+    check_not_newer(&step, database).await?;
     for (number, migration) in (1..).zip(MIGRATIONS) {
-        if is_applied(&step, &database, number, migration).await? {
+        if is_applied(&step, database, number, migration).await? {
             continue;
         }
-        step.batch_execute(migration.sql).await.map_err(&failed)?;
+        step.batch_execute(ALONE).await.map_err(&failed)?;
+        match step.batch_execute(migration.sql).await {
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => return Ok(None),
+            outcome => outcome.map_err(&failed)?,
+        }
+        step.batch_execute("SET LOCAL lock_timeout = 0").await.map_err(&failed)?;
         step.execute(
             "INSERT INTO migrations (number, name, sha256, works_from) VALUES ($1, $2, $3, $4)",
             &[&number, &migration.name, &sha256(migration.sql), &migration.works_from],
@@ -109,11 +141,11 @@ pub(crate) async fn migrate_to(
     .await
     .map_err(&failed)?;
     if purpose == Use::Serve {
-        refuse_unfinished(&step, &database).await?;
+        refuse_unfinished(&step, database).await?;
     }
-    let key_mode = key_mode_of(&step, &database).await?;
+    let key_mode = key_mode_of(&step, database).await?;
     step.commit().await.map_err(&failed)?;
-    Ok(key_mode)
+    Ok(Some(key_mode))
 }
 
 /// Checks that nothing is missing, and answers how names are compared.
