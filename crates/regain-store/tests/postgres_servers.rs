@@ -98,6 +98,7 @@ async fn what_the_operator_has_to_mend_in_the_database_is_told_as_its_fault() {
     works().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_falls_silent_while_somebody_opens_it_is_given_up() {
     let url = Cluster::shared().fresh_database().await;
     open(&url, PostgresOptions::default()).await;
