@@ -71,12 +71,14 @@ test(`${COUNT} accounts come in beside a running server, whatever hashed their p
   const imported = installation.users(['import', path, '--json'], { ms: 600_000 }).finally(() => (isDone = true));
   // All is checked before anything is written, and both take their time.
   await until('the first account to be there', async () => isDone || (await shown('user-0')).status === 200, 600_000);
-  for (let i = 0; i < 5; i += 1) {
+  let beside = 0;
+  for (let i = 0; i < 5 && !isDone; i += 1) {
     assert.equal((await server.client.register(`during${i}@example.org`, 'first password')).status, 200);
+    if (!isDone) beside += 1;
   }
-  assert.ok(!isDone, 'the server went on while accounts were added');
+  assert.ok(beside > 0, 'the server went on while accounts were added');
   const summary = JSON.parse(await imported);
-  t.diagnostic(`imported in ${summary.seconds.toFixed(1)} s`);
+  t.diagnostic(`imported in ${summary.seconds.toFixed(1)} s, ${beside} signed up beside it`);
   assert.deepEqual([summary.added, summary.conflicts, summary.withoutPassword], [COUNT, 0, COUNT / 4]);
   assert.deepEqual(summary.schemes, { argon2id: COUNT / 4, bcrypt: COUNT / 4, 'pbkdf2-sha512': COUNT / 4 });
 
