@@ -1,7 +1,7 @@
 //! What processes over one database in PostgreSQL do: requests against pgbench, several processes, couriers, claims in a long
 //! queue, many accounts. `cargo bench -p regain-cli --bench shared`; the method is in `docs/benchmarks.md`.
 //!
-//! The cluster is the bench's own, with PostgreSQL's default settings, and waits for the disk. What is compared runs
+//! The cluster is the bench's own, with PostgreSQL's default settings but for `--buffers=SIZE`, and waits for the disk. What is compared runs
 //! interleaved, round by round; ratios within a round are what counts. With `--quick` everything is small and the numbers
 //! say nothing: that only shows that the bench works.
 
@@ -69,6 +69,9 @@ fn main() -> Result<()> {
     let (options, arguments): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let mut scale = if options.iter().any(|option| option == "--quick") { QUICK } else { WHOLE };
+    let buffers = options.iter().find_map(|option| option.strip_prefix("--buffers="));
+    let buffers = format!("shared_buffers={}", buffers.unwrap_or("128MB"));
+    let parts = |parts: &[Part], scale| run_parts(&["max_connections=300", &buffers], parts, scale);
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["load", port, connections, seconds, ref which @ ..] => {
             load::run(port.parse()?, connections.parse()?, seconds.parse()?, &requests_of(which)?)
@@ -91,8 +94,8 @@ fn main() -> Result<()> {
 type Part = fn(&Cluster, Scale) -> Result<()>;
 
 /// Runs parts and tells how busy the machine was before each and after it, this bench itself counted in.
-fn parts(parts: &[Part], scale: Scale) -> Result<()> {
-    let cluster = Cluster::start(&["max_connections=300"]);
+fn run_parts(settings: &[&str], parts: &[Part], scale: Scale) -> Result<()> {
+    let cluster = Cluster::start(settings);
     for run in parts {
         println!("\n(load average of the minute before: {})", load_average()?);
         run(&cluster, scale)?;
