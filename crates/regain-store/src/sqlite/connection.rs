@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
@@ -86,14 +87,29 @@ fn make_durable(connection: &Connection, path: &Path, patience: Duration) -> Res
 
 /// Processes that open a new database at the same moment meet here, and SQLite's own waiting does not cover it.
 fn switch_to_wal(connection: &Connection, patience: Duration) -> rusqlite::Result<String> {
+    while_busy(patience, || connection.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0)))
+}
+
+/// How often somebody who waits for another process looks whether it is done. Who writes much at a time has to leave the
+/// database alone for longer than this in between.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Tries again and again while another process has the database locked, for `patience` at most. Blocks.
+///
+/// SQLite's own waiting looks only every 100 ms before long, and so keeps missing the moments that somebody leaves who
+/// writes one batch after the other.
+pub(crate) fn while_busy<T>(
+    patience: Duration,
+    mut attempt: impl FnMut() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     let begun = Instant::now();
     loop {
-        match connection.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0)) {
+        match attempt() {
             Err(error)
                 if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
                     && begun.elapsed() < patience =>
             {
-                std::thread::sleep(Duration::from_millis(5));
+                thread::sleep(LOOK_EVERY);
             }
             other => return other,
         }

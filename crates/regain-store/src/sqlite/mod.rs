@@ -78,7 +78,7 @@ impl SqliteStore {
         let key_mode = migrate::migrate(&mut writer, path, options.key_mode_if_new)?;
         let version = data_version(&writer).map_err(unusable(path))?;
         let readers = Readers::open(path, options.readers, options.busy_timeout)?;
-        let writer = Writer::start(writer, options.waiting_steps, options.one_transaction_per_step)?;
+        let writer = Writer::start(writer, path, &options)?;
         Ok(Self {
             path: path.to_owned(),
             key_mode,

@@ -8,15 +8,19 @@
 //! twice, and must have no effect but on the database.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use regain_core::{StoreError, fail_point};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::Options;
+use super::connection::{unusable, while_busy};
 use super::error::{OpenError, store_error, unavailable};
 
 /// More steps than this do not share a transaction, so that no answer waits for too much.
@@ -42,15 +46,18 @@ enum Message {
 }
 
 impl Writer {
-    /// Starts the thread. At most `waiting` steps wait; with `one_by_one` each gets a transaction of its own.
-    pub(crate) fn start(connection: Connection, waiting: usize, one_by_one: bool) -> Result<Self, OpenError> {
-        let (queue, steps) = sync_channel(waiting.max(1));
+    /// Starts the thread. At most `options.waiting_steps` steps wait, for `options.busy_timeout` where another process writes.
+    pub(crate) fn start(connection: Connection, path: &Path, options: &Options) -> Result<Self, OpenError> {
+        let (queue, steps) = sync_channel(options.waiting_steps.max(1));
         let record = Arc::new(Record::default());
         let written = Arc::clone(&record);
-        let group = if one_by_one { 1 } else { GROUP };
+        let group = if options.one_transaction_per_step { 1 } else { GROUP };
+        let patience = options.busy_timeout;
+        // `begin` waits by itself.
+        connection.busy_timeout(Duration::ZERO).map_err(unusable(path))?;
         let thread = thread::Builder::new()
             .name("regain-writer".to_owned())
-            .spawn(move || work(connection, &steps, group, &written))
+            .spawn(move || work(connection, &steps, group, patience, &written))
             .map_err(OpenError::Thread)?;
         Ok(Self { queue, thread: Mutex::new(Some(thread)), record })
     }
@@ -138,7 +145,13 @@ where
     }
 }
 
-fn work(connection: Connection, steps: &Receiver<Message>, group: usize, record: &Record) {
+fn work(
+    connection: Connection,
+    steps: &Receiver<Message>,
+    group: usize,
+    patience: Duration,
+    record: &Record,
+) {
     let mut is_stopping = false;
     while !is_stopping {
         let Ok(Message::Step(first)) = steps.recv() else { break };
@@ -153,7 +166,7 @@ fn work(connection: Connection, steps: &Receiver<Message>, group: usize, record:
                 Err(_) => break,
             }
         }
-        match run_group(&connection, &mut jobs) {
+        match run_group(&connection, patience, &mut jobs) {
             Ok(Done { all_went, has_changed }) => {
                 record.commits.fetch_add(1, Ordering::Relaxed);
                 // A transaction that only looked tells nothing of a full disk.
@@ -172,7 +185,10 @@ fn work(connection: Connection, steps: &Receiver<Message>, group: usize, record:
         jobs.into_iter().for_each(Job::answer);
     }
     // Only tidies up: what is in the log is durable, and the next start finds it there.
-    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())) {
+    let emptied = connection
+        .busy_timeout(patience)
+        .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())));
+    if let Err(error) = emptied {
         tracing::warn!(event = "checkpoint_failed", error = %unavailable(&error), "the log was not emptied");
     }
 }
@@ -186,11 +202,15 @@ struct Done {
 }
 
 /// Does all jobs in one transaction. An error means that none of them was done.
-fn run_group(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<Done, StoreError> {
+fn run_group(
+    connection: &Connection,
+    patience: Duration,
+    jobs: &mut [Box<dyn Job>],
+) -> Result<Done, StoreError> {
     let changes = connection.total_changes();
-    execute(connection, "BEGIN IMMEDIATE").map_err(|e| unavailable(&e))?;
+    begin(connection, patience)?;
     let all_went = run_plainly(connection, jobs)? || {
-        execute(connection, "BEGIN IMMEDIATE").map_err(|e| unavailable(&e))?;
+        begin(connection, patience)?;
         run_apart(connection, jobs)?
     };
     let has_changed = connection.total_changes() != changes;
@@ -199,6 +219,11 @@ fn run_group(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<Done,
     }
     execute(connection, "COMMIT").map_err(|e| unavailable(&e))?;
     Ok(Done { all_went, has_changed })
+}
+
+/// Begins a transaction that writes, waiting for another process that does.
+fn begin(connection: &Connection, patience: Duration) -> Result<(), StoreError> {
+    while_busy(patience, || execute(connection, "BEGIN IMMEDIATE")).map_err(|e| unavailable(&e))
 }
 
 /// Does all jobs. `false`: one failed, and the transaction was undone.

@@ -3,6 +3,7 @@
 //! What was added stays, whenever this ends; begun anew it finds those accounts there and goes on.
 
 use std::io::BufRead;
+use std::time::Duration;
 
 use futures_util::future::join;
 use regain_core::store::Added;
@@ -13,8 +14,12 @@ use super::lines::Lines;
 use super::record::{self, Mistake, Parsed};
 use super::{ImportError, ImportFile, Mistakes, Progress};
 
-/// So many accounts are added in one step, and so with one fsync. A running server waits for no more than that.
+/// So many accounts are added in one step, and so with one fsync. A running server waits for no more than that: there is
+/// a rest after each.
 const BATCH: usize = 1_000;
+/// How long the database is left alone between two steps. With SQLite one process writes at a time, and whoever waits for
+/// that looks every few milliseconds; without a rest a server's steps would wait for the end of a long import.
+const REST: Duration = Duration::from_millis(10);
 
 /// What came of an import.
 #[derive(Debug, Default)]
@@ -47,13 +52,12 @@ pub async fn write(
         file.check_unchanged()?;
         accounts += batch.records.len() as u64;
         let Batch { sources, records } = batch;
-        // The next batch is read while the store writes this one.
-        let next = async { Batch::read(&mut lines, checked.mode, rng) };
-        let (added, next) = join(store.add_accounts(records, clock.now()), next).await;
-        for (source, added) in sources.into_iter().zip(added?) {
+        for (source, added) in sources.into_iter().zip(store.add_accounts(records, clock.now()).await?) {
             written.count(source, added);
         }
-        batch = next?;
+        // The next batch is read in the meantime.
+        let next = async { Batch::read(&mut lines, checked.mode, rng) };
+        batch = join(tokio::time::sleep(REST), next).await.1?;
         progress(file.progress(&lines));
     }
     file.check_unchanged()?;

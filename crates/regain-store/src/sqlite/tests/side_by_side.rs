@@ -1,6 +1,6 @@
 //! Two processes on one database: the command line beside a server.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use regain_core::outbox::repeats::Repeats;
@@ -90,4 +90,35 @@ async fn a_copy_of_the_files_holds_all_that_was_answered() {
         let restored = SqliteStore::open(&copy.path().join("regain.db"), Options::default()).unwrap();
         assert_eq!(restored.outbox_status().await.unwrap().open, n);
     }
+}
+
+/// SQLite's own waiting looks every 100 ms before long, and finds one such moment in ten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_writes_batch_after_batch_keeps_a_step_waiting_for_a_few_of_them() {
+    let scene = Scene::new();
+    let fixture = scene.fixture();
+    let (begun, batches) = mpsc::channel();
+    let outside = scene.outside();
+    let writing = std::thread::spawn(move || {
+        loop {
+            outside.execute_batch("BEGIN IMMEDIATE; UPDATE outbox SET open = open").unwrap();
+            let is_watched = begun.send(()).is_ok();
+            std::thread::sleep(Duration::from_millis(150));
+            outside.execute_batch("COMMIT").unwrap();
+            if !is_watched {
+                return;
+            }
+            // As an import rests.
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    let mut waited = Vec::new();
+    for n in 0..12 {
+        batches.recv().unwrap();
+        fixture.post(Purpose::Reset, &format!("{n}@example.org")).await;
+        waited.push(1 + batches.try_iter().count());
+    }
+    drop(batches);
+    writing.join().unwrap();
+    assert!(waited.iter().all(|batches| *batches <= 3), "{waited:?}");
 }
