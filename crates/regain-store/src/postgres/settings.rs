@@ -87,6 +87,9 @@ pub enum SettingsError {
         /// What is wrong with it, and what to write.
         reason: &'static str,
     },
+    /// An `@` in an option would be taken for the end of the user and the password.
+    #[error("an @ behind the question mark must be written %40")]
+    At,
     /// The client library refuses it.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
@@ -102,6 +105,9 @@ impl FromStr for PostgresSettings {
     fn from_str(url: &str) -> Result<Self, SettingsError> {
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(SettingsError::Scheme);
+        }
+        if has_at_in_option(url) {
+            return Err(SettingsError::At);
         }
         let (base, query) = apart(url);
         let mut given = Given::default();
@@ -234,6 +240,15 @@ impl Given {
         }
         Ok(false)
     }
+}
+
+/// Whether the first `@` stands in an option: then all before it, a password too, would be taken for who connects, and what is
+/// behind it for the server. A question mark in a password has no option behind it.
+fn has_at_in_option(url: &str) -> bool {
+    let is_option = |option: &str| option.split_once('=').is_some_and(|(key, _)| KNOWN.contains(&key));
+    url.split_once('@')
+        .and_then(|(before, _)| before.split_once('?'))
+        .is_some_and(|(_, query)| query.split('&').any(is_option))
 }
 
 /// The URL before its options, and these. A question mark before the `@` is of the password.

@@ -90,6 +90,21 @@ fn what_is_not_supported_is_refused() {
 }
 
 #[test]
+fn an_at_in_an_option_is_refused_and_takes_nothing_for_the_user() {
+    for url in [
+        "postgres://db.example.org/a?user=u&password=hun@ter2",
+        "postgres://db.example.org/a?user=u&password=hunter2&application_name=regain@web1",
+        "postgres://%2Fvar%2Frun/a?user=u@b",
+        "postgres:///a?host=db.example.org&user=u&sslrootcert=/etc/ca@b.pem",
+    ] {
+        assert_eq!(refused(url), SettingsError::At, "{url}");
+    }
+    let named = read("postgres://u:hunter2?x=1@db.example.org/a?application_name=regain@web1");
+    assert_eq!(named.config.get_application_name(), Some("regain@web1"));
+    assert_eq!(named.config.get_password(), Some(&b"hunter2?x=1"[..]));
+}
+
+#[test]
 fn a_password_is_never_shown() {
     for url in [
         "postgres://u:hunter2@db.example.org/a?sslmode=require",
