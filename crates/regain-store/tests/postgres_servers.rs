@@ -256,7 +256,8 @@ async fn a_server_that_is_made_read_only_takes_nothing_from_then_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_wait_for_its_standby_is_cancelled_is_not_answered() {
-    let cluster = Cluster::start(&["fsync=off"]);
+    // Whatever the role is told otherwise.
+    let cluster = Cluster::start(&["fsync=off", "client_min_messages=error"]);
     let store = open(&cluster.url("postgres"), PostgresOptions::default()).await;
     post(&store, "before@example.org").await.unwrap();
     // There is no standby.

@@ -20,8 +20,9 @@ const ATTEMPTS: usize = 8;
 /// What each session is told. Names are looked up in our schema alone, whatever the role's defaults. Half a group is never
 /// seen, so the weakest isolation suffices; who waits for a row longer than this is better off with an error. A server whose
 /// commits do not wait for the disk is told to wait. Everything is found by an index, also in a table that is small still: its
-/// plans are kept while it grows. A transaction whose client has vanished lets go of its rows. Whether it
-/// may write is left to the server: one that is made read-only refuses from the next step on.
+/// plans are kept while it grows. A transaction whose client has vanished lets go of its rows. That a commit is on no standby is
+/// a warning, and must be told. Whether it may write is left to the server: one that is made read-only refuses from the next
+/// step on.
 pub(super) const SESSION: &str = "
     SET search_path = regain, pg_temp;
     SET default_transaction_isolation = 'read committed';
@@ -30,6 +31,7 @@ pub(super) const SESSION: &str = "
     SET lock_timeout = '4s';
     SET statement_timeout = 0;
     SET idle_in_transaction_session_timeout = '15s';
+    SET client_min_messages = warning;
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
 /// Tells the compiler that what a step borrows (`'a`) lives longer than its turn on a connection (`'t`).
