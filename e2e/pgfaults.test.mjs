@@ -280,3 +280,20 @@ describe('under load', { concurrency: 4 }, () => {
     await load.balances();
   });
 });
+
+test('letters that are claimed while tokens cannot be stored go out as soon as they can, and count as no crash', async (t) => {
+  const { relay, installations: [one] } = await make(t, await Postgres.shared());
+  const server = await one.serve();
+  const names = Array.from({ length: 5 }, (_, i) => `held${i}@example.org`);
+  for (const name of names) assert.equal((await server.client.register(name, 'a password')).status, 200);
+  await Promise.all(names.map((name) => relay.mail(name)));
+  // As an index in the making does: nobody writes into the table, and claims need nothing of it.
+  const held = execute(one.database, 'BEGIN; LOCK TABLE regain.tokens IN SHARE MODE; SELECT pg_sleep(7); COMMIT');
+  await until('the lock', async () => (await sql(one.database, `SELECT 1 AS one FROM pg_locks WHERE mode = 'ShareLock' AND relation = 'tokens'::regclass`)).length > 0);
+  for (const name of names) assert.equal((await server.client.askForReset(name)).status, 200);
+  await held;
+  assert.ok(server.output.includes('letters could not be attempted'), 'some were claimed meanwhile');
+  // Long before the leases of these claims run out.
+  await Promise.all(names.map((name) => relay.mail(name, { count: 2, ms: 10_000 })));
+  assert.equal(await value(one.database, 'SELECT max(crashes) AS most FROM letters'), 0);
+});

@@ -90,6 +90,15 @@ pub struct Assigned {
     route: Route,
 }
 
+impl Assigned {
+    /// What is written down where nothing was attempted.
+    pub fn given_back(&self) -> Settlement {
+        let Self { claimed, .. } = self;
+        let outcome = Outcome::Released { error: None };
+        Settlement { letter: claimed.letter.id, claim: claimed.claim, outcome }
+    }
+}
+
 #[cfg(test)]
 impl Assigned {
     /// Lets its relay be at fault, as another letter would.
@@ -224,9 +233,7 @@ impl Courier {
     /// # Errors
     /// When the store fails.
     pub async fn release(&self, letters: Vec<Assigned>) -> Result<Vec<bool>, StoreError> {
-        let outcome = Outcome::Released { error: None };
-        let release = |letter: Assigned| letter.claimed.settled(outcome.clone());
-        self.settle(&letters.into_iter().map(release).collect::<Vec<_>>()).await
+        self.settle(&letters.iter().map(Assigned::given_back).collect::<Vec<_>>()).await
     }
 
     /// Writes down what came of attempts, all in one step. `false` for each whose claim was lost meanwhile: another's result

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
+use regain_core::StoreError;
 use regain_core::flows::Trouble;
 use regain_core::letter::ClaimId;
 use regain_core::outbox::courier::{Assigned, Claimed, Courier, LEASE, Prepared, RENEW_EVERY, Ready};
@@ -176,8 +177,15 @@ impl Run {
             }
             return;
         }
+        let given_back = letters.iter().map(Assigned::given_back).collect();
         let Prepared { ready, settlements } = match self.courier.prepare(letters).await {
             Ok(prepared) => prepared,
+            // A lease that runs out counts as a crash of its letter, and enough of them are its end. This is none.
+            Err(trouble @ Trouble::Store(StoreError::Unavailable(_))) => {
+                tracing::warn!(%trouble, "letters could not be attempted; they are given back");
+                sleep(PAUSE).await;
+                return self.settle(given_back).await;
+            }
             Err(trouble) => {
                 tracing::warn!(%trouble, "letters could not be attempted; their leases run out");
                 return sleep(PAUSE).await;
