@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 
 import { importAccounts, inParallel, names } from './lib/accounts.mjs';
 import { sql, value } from './lib/database.mjs';
-import { AFTER_A_CRASH, Installation } from './lib/regain.mjs';
+import { AFTER_A_CRASH, Installation, Running } from './lib/regain.mjs';
 import { ScriptedRelay, SILENCE } from './lib/relay.mjs';
 import { pause, until, within } from './lib/wait.mjs';
 
@@ -98,4 +98,17 @@ describe('a stop', { concurrency: 4 }, () => {
     // One that was not on the wire yet may find nobody; one that was is answered, whatever the answer.
     assert.ok(answers.filter(({ value: answer }) => answer?.status === 200).length >= 4, JSON.stringify(answers.map(({ status, value: a }) => a?.status ?? status)));
   });
+});
+
+test('in the middle of a start that waits for its database is at once', async (t) => {
+  // Takes connections and says nothing.
+  const silent = net.createServer((socket) => socket.on('error', () => {}));
+  await new Promise((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  t.after(() => silent.close());
+  const connected = new Promise((resolve) => silent.once('connection', (socket) => resolve(t.after(() => socket.destroy()))));
+  const database = `postgres://regain@127.0.0.1:${silent.address().port}/regain`;
+  const installation = await Installation.make(t, { database });
+  const server = new Running(t, ['serve', '--config', installation.file], { cwd: installation.directory, url: installation.url });
+  await within(15_000, 'its connection', connected);
+  assert.deepEqual(await server.stop({ ms: 5000 }), { code: 0, signal: null });
 });

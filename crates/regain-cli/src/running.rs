@@ -37,16 +37,15 @@ pub(crate) async fn serve(
 ) -> Result<()> {
     let stop = CancellationToken::new();
     // Before anything else, so that a stop during the start is not lost.
-    let signals = Signals::listen().context("cannot listen for signals")?;
+    tokio::spawn(Signals::listen().context("cannot listen for signals")?.obey(stop.clone()));
     let wanted = SocketAddr::new(config.address, config.port);
     // Bound first, since links may need the port; told last, since a second process on the data path explains more.
     let listener = server::listen(wanted);
     if let Ok(listener) = &listener {
         config.port = listener.local_addr()?.port();
     }
-    let regain = Regain::open(&config, delivery).await?;
+    let Some(regain) = open(&config, delivery, &stop).await? else { return Ok(()) };
     let listener = listener.map_err(|error| cannot_listen(wanted, &error))?;
-    tokio::spawn(signals.obey(stop.clone()));
     if let Err(error) = output::say(&ready(listener.local_addr()?)?) {
         // Whoever closed stdout still wants to be served.
         tracing::warn!(%error, "stdout cannot be written to");
@@ -59,15 +58,26 @@ pub(crate) async fn serve(
 /// Delivers until the system says stop, and serves nothing but metrics.
 pub(crate) async fn courier(config: Config) -> Result<()> {
     let stop = CancellationToken::new();
-    let signals = Signals::listen().context("cannot listen for signals")?;
-    let regain = Regain::open(&config, Delivery::Relay).await?;
-    tokio::spawn(signals.obey(stop.clone()));
+    tokio::spawn(Signals::listen().context("cannot listen for signals")?.obey(stop.clone()));
+    let Some(regain) = open(&config, Delivery::Relay, &stop).await? else { return Ok(()) };
     if let Err(error) = output::say("regain delivers mail") {
         tracing::warn!(%error, "stdout cannot be written to");
     }
     regain.deliver(stop).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Opens everything; `None` where the system says stop first. A database that says nothing, or that another process migrates, may
+/// be waited for for long.
+async fn open(config: &Config, delivery: Delivery, stop: &CancellationToken) -> Result<Option<Regain>> {
+    tokio::select! {
+        regain = Regain::open(config, delivery) => Ok(Some(regain?)),
+        () = stop.cancelled() => {
+            tracing::info!("stopped");
+            Ok(None)
+        }
+    }
 }
 
 /// `http://` and where to reach an address that is listened on.
