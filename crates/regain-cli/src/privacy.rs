@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use regain::Config;
-use regain::config::EmailHandlerConfig;
+use regain::config::Environment;
+use regain_smtp::Settings;
 
 /// Something that is open to others, as a sentence with what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,8 +18,8 @@ pub(crate) enum Exposed {
 }
 
 /// What of the data path and of the configuration file is open to others. The directory itself may be entered by
-/// others, as long as what is in it is private.
-pub(crate) fn exposed(config: &Config, file: Option<&Path>) -> Vec<Exposed> {
+/// others, as long as what is in it is private. What the environment gives does not stand in the file.
+pub(crate) fn exposed(config: &Config, file: Option<&Path>, environment: &Environment) -> Vec<Exposed> {
     let data = &config.data_path;
     let mut exposed: Vec<Exposed> = look(data.clone(), false).into_iter().collect();
     for name in ["regain.db", "regain.db-wal", "keys", "keys/auth.key", "keys/token.key", "keys/admin.json"] {
@@ -38,11 +39,57 @@ pub(crate) fn exposed(config: &Config, file: Option<&Path>) -> Vec<Exposed> {
         exposed.extend(look(key_file.clone(), true));
     }
     if let Some(file) = file {
-        let has_secret = config.email().is_some_and(EmailHandlerConfig::has_secret);
-        let has_key = config.keys.has_secret() || dkim.iter().any(|key| key.key_file.is_none());
-        exposed.extend(look(file.to_owned(), has_secret || has_key));
+        let secrets = secrets_in_file(config, environment).join(", ");
+        exposed.extend(look(file.to_owned(), !secrets.is_empty()).map(|exposed| match exposed {
+            Exposed::Readable(text) => {
+                Exposed::Readable(format!("{text}, since it holds secrets: {secrets}"))
+            }
+            writable @ Exposed::Writable(_) => writable,
+        }));
     }
     exposed
+}
+
+/// The settings that hold a secret themselves, and no name of a file, by their keys.
+fn secrets_in_file(config: &Config, environment: &Environment) -> Vec<&'static str> {
+    let keys = &config.keys;
+    let database = config.database.as_ref();
+    let email = config.email();
+    let has_dkim_key = email.is_some_and(|email| email.dkim.iter().any(|key| key.key_file.is_none()));
+    let has_database_password = config.database_password_file.is_none()
+        && database.is_some_and(|database| database.has_password() && !database.has_password_apart());
+    let has_password_apart = config.database_password_file.is_none()
+        && database.is_some_and(|database| database.has_password_apart());
+    let holds = [
+        ("database", "DATABASE", has_database_password),
+        ("databasePassword", "DATABASE_PASSWORD", has_password_apart),
+        ("keys.tokenKey", "KEYS__TOKEN_KEY", keys.token_key.iter().any(|key| key.file.is_none())),
+        (
+            "keys.otherTokenKeys",
+            "KEYS__OTHER_TOKEN_KEYS",
+            keys.other_token_keys.iter().any(|key| key.file.is_none()),
+        ),
+        ("keys.signingKey", "KEYS__SIGNING_KEY", keys.signing_key.iter().any(|key| key.file.is_none())),
+        (
+            "emailHandlerConfig.connectionString",
+            "AUTH_PROVIDERS__0__EMAIL_HANDLER_CONFIG__CONNECTION_STRING",
+            email.is_some_and(|email| email.relays.iter().any(Settings::has_password)),
+        ),
+        (
+            "emailHandlerConfig.webhook",
+            "AUTH_PROVIDERS__0__EMAIL_HANDLER_CONFIG__WEBHOOK__SECRET",
+            email.is_some_and(|email| email.webhook.is_some()),
+        ),
+        (
+            "emailHandlerConfig.dkim",
+            "AUTH_PROVIDERS__0__EMAIL_HANDLER_CONFIG__DKIM__PRIVATE_KEY",
+            has_dkim_key,
+        ),
+    ];
+    let given: Vec<_> = environment.overrides().collect();
+    let is_given = |variable: &str| given.iter().any(|name| name.strip_prefix("REGAIN_") == Some(variable));
+    let stands = holds.into_iter().filter(|(_, variable, holds)| *holds && !is_given(variable));
+    stands.map(|(key, ..)| key).collect()
 }
 
 fn look(path: PathBuf, is_secret: bool) -> Option<Exposed> {
@@ -64,6 +111,11 @@ mod tests {
 
     use super::*;
 
+    /// No variables.
+    fn alone() -> Environment {
+        Environment::new(std::iter::empty::<(String, String)>())
+    }
+
     #[test]
     fn a_key_that_signs_mails_must_be_private_wherever_it_stands() {
         use regain::config::{DkimConfig, EmailHandlerConfig};
@@ -84,7 +136,7 @@ mod tests {
             let mut email = EmailHandlerConfig::new(relay, Sender::parse("a@example.org").unwrap());
             email.dkim = vec![DkimConfig { signer: signer.clone(), key_file }];
             config.auth_provider.email_handler_config = Some(email);
-            let told = exposed(&config, Some(&file));
+            let told = exposed(&config, Some(&file), &alone());
             assert!(matches!(&told[..], [Exposed::Readable(text)] if text.contains(name)), "{told:?}");
         }
     }
@@ -97,13 +149,16 @@ mod tests {
         fs::write(dir.path().join("regain.db"), "").unwrap();
         set(dir.path(), 0o755);
         set(&dir.path().join("regain.db"), 0o600);
-        assert_eq!(exposed(&config, None), []);
+        assert_eq!(exposed(&config, None, &alone()), []);
         set(&dir.path().join("regain.db"), 0o644);
         assert!(
-            matches!(&exposed(&config, None)[..], [Exposed::Readable(text)] if text.contains("regain.db"))
+            matches!(&exposed(&config, None, &alone())[..], [Exposed::Readable(text)] if text.contains("regain.db"))
         );
         set(dir.path(), 0o777);
-        assert!(matches!(&exposed(&config, None)[..], [Exposed::Writable(_), Exposed::Readable(_)]));
+        assert!(matches!(
+            &exposed(&config, None, &alone())[..],
+            [Exposed::Writable(_), Exposed::Readable(_)]
+        ));
     }
 
     #[test]
@@ -118,7 +173,7 @@ mod tests {
         };
         for (mode, count) in [(0o644, 1), (0o640, 0)] {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(exposed(&config, None).len(), count, "{mode:o}");
+            assert_eq!(exposed(&config, None, &alone()).len(), count, "{mode:o}");
         }
     }
 
@@ -129,12 +184,52 @@ mod tests {
         fs::write(&file, "").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
         let mut config = Config { data_path: dir.path().to_owned(), ..Config::default() };
-        assert_eq!(exposed(&config, Some(&file)), []);
+        assert_eq!(exposed(&config, Some(&file), &alone()), []);
         let webhook =
             WebhookSettings::new("https://mail.example.org", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-        config.auth_provider.email_handler_config = Some(EmailHandlerConfig::by_webhook(webhook.unwrap()));
+        config.auth_provider.email_handler_config =
+            Some(regain::config::EmailHandlerConfig::by_webhook(webhook.unwrap()));
         assert!(
-            matches!(&exposed(&config, Some(&file))[..], [Exposed::Readable(text)] if text.contains("regain.toml"))
+            matches!(&exposed(&config, Some(&file), &alone())[..], [Exposed::Readable(text)] if text.contains("regain.toml"))
         );
+    }
+
+    #[test]
+    fn a_secret_is_told_by_its_key_where_the_file_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("regain.toml");
+        fs::write(&file, "").unwrap();
+        let password = "hunter2";
+        let url = "postgres://regain@localhost/regain";
+        let database: regain_store::PostgresSettings = url.parse().unwrap();
+        let relay = Settings::parse(&format!("smtp://regain:{password}@localhost")).unwrap();
+        let sender = regain_smtp::Sender::parse("a@example.org").unwrap();
+        let mut config = Config {
+            data_path: dir.path().join("data"),
+            database: Some(database.with_password(password)),
+            ..Config::default()
+        };
+        config.auth_provider.email_handler_config =
+            Some(regain::config::EmailHandlerConfig::new(relay, sender));
+        let told = |config: &Config, mode, environment: &Environment| {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            match &exposed(config, Some(&file), environment)[..] {
+                [] => String::new(),
+                [Exposed::Readable(text)] => text.clone(),
+                more => panic!("{more:?}"),
+            }
+        };
+        let text = told(&config, 0o604, &alone());
+        assert!(text.ends_with("secrets: databasePassword, emailHandlerConfig.connectionString"), "{text}");
+        assert!(text.contains("regain.toml") && !text.contains(password), "{text}");
+        assert_eq!(told(&config, 0o640, &alone()), "");
+        let given = Environment::new([("REGAIN_DATABASE_PASSWORD", password)]);
+        let text = told(&config, 0o604, &given);
+        assert!(text.ends_with("secrets: emailHandlerConfig.connectionString"), "{text}");
+        config.auth_provider.email_handler_config = None;
+        assert_eq!(told(&config, 0o604, &given), "");
+        config.database = Some(url.replace("regain@", "regain:hunter2@").parse().unwrap());
+        let text = told(&config, 0o604, &alone());
+        assert!(text.ends_with("secrets: database"), "{text}");
     }
 }

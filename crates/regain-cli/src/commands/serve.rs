@@ -7,7 +7,7 @@ use regain::{Config, Delivery};
 
 use super::check::relay::{RESERVED, is_example};
 use crate::privacy::{Exposed, exposed};
-use crate::settings::ConfigFile;
+use crate::settings::{ConfigFile, environment};
 use crate::{logging, running};
 
 /// Serve the API and the pages, and deliver mail through the relay.
@@ -52,7 +52,7 @@ pub(super) fn begin(file: &ConfigFile) -> Result<Config> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    for Exposed::Writable(text) | Exposed::Readable(text) in exposed(&config, file.path()) {
+    for Exposed::Writable(text) | Exposed::Readable(text) in exposed(&config, file.path(), &environment()) {
         tracing::warn!("{text}");
     }
     if config.email().is_some_and(|email| email.relays.iter().any(|relay| is_example(relay.host()))) {

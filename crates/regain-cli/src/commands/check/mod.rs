@@ -17,7 +17,7 @@ use regain::Config;
 
 use self::relay::{RESERVED, is_example};
 use crate::privacy::{Exposed, exposed};
-use crate::settings::ConfigFile;
+use crate::settings::{ConfigFile, environment};
 use crate::{logging, output, running};
 
 /// Find what is wrong before users do: configuration, texts, links, data path, database, relays, DNS.
@@ -108,9 +108,11 @@ impl Check {
     /// What loading has found well, and what is allowed but odd.
     fn of_configuration(&self, config: &Config) -> Vec<Finding> {
         let mut findings = vec![Finding::ok("configuration", self.config.source())];
-        findings.extend(exposed(config, self.config.path()).into_iter().map(|exposed| match exposed {
-            Exposed::Writable(text) => Finding::problem("privacy", text),
-            Exposed::Readable(text) => Finding::note("privacy", text),
+        findings.extend(exposed(config, self.config.path(), &environment()).into_iter().map(|exposed| {
+            match exposed {
+                Exposed::Writable(text) => Finding::problem("privacy", text),
+                Exposed::Readable(text) => Finding::note("privacy", text),
+            }
         }));
         if let Some(email) = config.email() {
             // Loading refuses texts that break their rules.
