@@ -174,7 +174,7 @@ async function trade(server, token) {
 
 async function refused(installation, how, why) {
   const { code, stderr } = await installation.run(['serve', '--config', installation.file], how);
-  assert.equal(code, 1);
+  assert.equal(code, 78);
   assert.match(stderr, why);
 }
 

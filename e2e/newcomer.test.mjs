@@ -52,7 +52,7 @@ resetTokenLifetime = "48h"
 `);
   for (const command of ['check', 'serve']) {
     const { code, stdout, stderr } = await run([command, '--config', file]);
-    assert.equal(code, 1);
+    assert.equal(code, 78);
     for (const part of ['adress', 'address', 'regain.toml:1', 'port', 'regain.toml:2', 'connectionString', 'regain.toml:6', 'poool', 'from', 'resetTokenLifetime', 'regain.toml:7']) {
       assert.ok(stderr.includes(part), `${command} names ${part}:\n${stderr}`);
     }

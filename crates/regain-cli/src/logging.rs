@@ -5,7 +5,7 @@
 
 use std::io::{self, IsTerminal};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::Targets;
@@ -14,6 +14,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use crate::exit::misconfigured;
 use crate::output::printable;
 
 /// The variable that says what is logged.
@@ -52,16 +53,16 @@ fn targets(wanted: &str) -> Result<Targets> {
     for directive in wanted.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
         let (target, level) = directive.split_once('=').unwrap_or((OURS, directive));
         let level: LevelFilter = level.trim().parse().map_err(|_| {
-            anyhow!(
+            misconfigured(format!(
                 "{VARIABLE} takes off, error, warn, info, debug or trace, for parts of Regain also as in \
                  info,regain_smtp=debug"
-            )
+            ))
         })?;
         if !target.starts_with(OURS) {
-            return Err(anyhow!(
+            return Err(misconfigured(format!(
                 "{VARIABLE} may name parts of Regain only, such as regain_smtp: other libraries log what must not be \
                  in a log"
-            ));
+            )));
         }
         targets = targets.with_target(target.trim(), level);
     }

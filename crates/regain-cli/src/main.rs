@@ -2,6 +2,7 @@
 
 mod commands;
 mod dns;
+mod exit;
 mod logging;
 mod output;
 mod privacy;
@@ -28,7 +29,7 @@ struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 something is wrong and told on stderr, 2 the command is not written \
-    rightly.\nEnvironment: REGAIN_LOG is what is logged (error, warn, info, debug, trace); other REGAIN_... \
+    rightly, 78 what only a change of the configuration, of a file or of the program mends.\nEnvironment: REGAIN_LOG is what is logged (error, warn, info, debug, trace); other REGAIN_... \
     variables override the configuration, such as REGAIN_PORT=8080.";
 
 fn main() -> ExitCode {
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
                 usage.exit();
             }
             output::complain(&told(&error));
-            ExitCode::FAILURE
+            exit::code_of(&error)
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::exit::misconfigured;
 use crate::output;
 
 /// Runs `work` on a runtime that ends with it.
@@ -93,10 +94,10 @@ fn cannot_listen(wanted: SocketAddr, error: &io::Error) -> anyhow::Error {
              the configuration",
             port.checked_add(1).unwrap_or(9080)
         ),
-        io::ErrorKind::PermissionDenied => anyhow!(
+        io::ErrorKind::PermissionDenied => misconfigured(format!(
             "cannot listen on {wanted}: the system does not allow it; ports below 1024 need a privilege, so take a \
              higher one and let a proxy pass requests on"
-        ),
+        )),
         io::ErrorKind::AddrNotAvailable => {
             anyhow!("cannot listen on {wanted}: this machine does not have that address")
         }

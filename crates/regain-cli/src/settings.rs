@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use regain::Config;
 use regain::config::{Environment, load_file, load_over};
+
+use crate::exit::misconfigured;
 
 /// What is read where no `--config` is given: the one of these that is there.
 pub(crate) const DEFAULT_FILES: [&str; 4] = ["regain.toml", "regain.yaml", "regain.yml", "regain.json"];
@@ -27,18 +29,18 @@ impl ConfigFile {
     pub(crate) fn load(&self) -> Result<Config> {
         let here: Vec<_> = files_here().collect();
         if self.config.is_none() && here.len() > 1 {
-            bail!(
+            return Err(misconfigured(format!(
                 "there are {} in this directory: name the one that counts with --config FILE, or keep only that one",
                 here.join(" and ")
-            );
+            )));
         }
         match self.path() {
             Some(path) => Ok(load_file(path, &environment())?),
             None if environment_configures() => Ok(load_over(Config::default(), &environment())?),
-            None => bail!(
+            None => Err(misconfigured(
                 "there is no regain.toml (.yaml, .yml, .json) in this directory: name a file with --config FILE, or \
-                 make one with `regain init DIR`"
-            ),
+                 make one with `regain init DIR`",
+            )),
         }
     }
 

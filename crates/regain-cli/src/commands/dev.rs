@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use regain::app::Role;
 use regain::config::{EmailHandlerConfig, load_file, load_over};
@@ -12,6 +12,7 @@ use regain::{Config, Delivery, dev};
 use regain_core::{OsRng, rng};
 use regain_smtp::{Sender, Settings};
 
+use crate::exit::misconfigured;
 use crate::settings::environment;
 use crate::{logging, running};
 
@@ -40,10 +41,10 @@ impl Dev {
         let config = self.settings()?;
         let admin = config.admin_address.map(|admin| admin.ip());
         if !config.address.is_loopback() || admin.is_some_and(|admin| !admin.is_loopback()) {
-            bail!(
+            return Err(misconfigured(
                 "`regain dev` shows every mail to whoever can reach it, so it listens on this machine alone: leave \
-                 `address` and `adminAddress` out or set them to 127.0.0.1, and use `regain serve` for others"
-            );
+                 `address` and `adminAddress` out or set them to 127.0.0.1, and use `regain serve` for others",
+            ));
         }
         let mailbox = Mailbox::new();
         let pages = dev::router(mailbox.clone(), &config.app_name);

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use regain::Config;
 use regain::app::{Database, DatabaseOptions, database_path};
@@ -12,9 +12,10 @@ use regain_store::PostgresSettings;
 use regain_store::moving::{MoveOptions, Moved, Phase, Progress, move_to_postgres};
 
 use super::progress::Teller;
+use crate::exit::misconfigured;
 use crate::output::{self, grouped};
-use crate::running;
 use crate::settings::ConfigFile;
+use crate::running;
 
 /// Bring the database's schema up to date, or move from SQLite to PostgreSQL.
 ///
@@ -70,10 +71,10 @@ fn migrating(config: &Config) -> Result<String> {
 
 fn moving(config: &Config) -> Result<String> {
     let Some(settings) = &config.database else {
-        bail!(
+        return Err(misconfigured(
             "the configuration names no PostgreSQL database to move to: write database = \"postgres://USER@HOST/NAME\" \
-             into it (or set REGAIN_DATABASE)"
-        );
+             into it (or set REGAIN_DATABASE)",
+        ));
     };
     let begun = Instant::now();
     let moved = running::block_on(async {

@@ -1,11 +1,12 @@
 //! `regain serve`: the real thing. Must never have anything of `regain dev`.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use regain::app::{Database, Role};
 use regain::{Config, Delivery};
 
 use super::check::relay::{RESERVED, is_example};
+use crate::exit::misconfigured;
 use crate::privacy::{Exposed, exposed};
 use crate::settings::{ConfigFile, environment};
 use crate::{logging, running};
@@ -69,8 +70,8 @@ pub(super) fn must_be_shared(config: &Config, what: &str) -> Result<()> {
     if Database::is_shared(config) {
         return Ok(());
     }
-    bail!(
+    Err(misconfigured(format!(
         "{what} is for several processes over one database: set `database` to the URL of one in PostgreSQL; with a \
          database in a file, `regain serve` does it all"
-    )
+    )))
 }

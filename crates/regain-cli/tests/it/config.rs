@@ -22,7 +22,7 @@ fn all_mistakes_are_told_at_once_with_their_lines_and_without_secrets() {
         &["outbox", "list"],
         &["dev", "--config", "regain.toml"],
     ] {
-        let told = place.run(arguments).wrong();
+        let told = place.run(arguments).misconfigured();
         for part in [
             "regain.toml:1: adress",
             "\"address\"",
@@ -59,23 +59,23 @@ fn show_tells_what_holds_and_hides_the_password() {
 fn without_a_file_the_environment_configures_or_the_way_to_one_is_told() {
     let place = Place::new();
     for command in ["serve", "check"] {
-        let told = place.run(&[command]).wrong();
+        let told = place.run(&[command]).misconfigured();
         assert!(told.contains("regain init DIR") && told.contains("--config FILE"), "{told}");
     }
     // What is logged is no setting.
-    assert_eq!(place.run_with(&["config", "show"], &[("REGAIN_LOG", "debug")], "").code, Some(1));
+    assert_eq!(place.run_with(&["config", "show"], &[("REGAIN_LOG", "debug")], "").code, Some(78));
     let shown = place.run_with(&["config", "show"], &[("REGAIN_PORT", "8123")], "").ok();
     assert!(
         shown.starts_with("# the environment alone: REGAIN_PORT\n") && shown.contains("port = 8123"),
         "{shown}"
     );
-    let told = place.run_with(&["check"], &[("REGAIN_PROT", "8123")], "").wrong();
+    let told = place.run_with(&["check"], &[("REGAIN_PROT", "8123")], "").misconfigured();
     assert!(told.contains("REGAIN_PROT") && told.contains("REGAIN_PORT"), "{told}");
 }
 
 #[test]
 fn a_file_that_is_named_and_missing_is_told() {
-    let told = Place::new().run(&["serve", "--config", "site.toml"]).wrong();
+    let told = Place::new().run(&["serve", "--config", "site.toml"]).misconfigured();
     assert!(told.contains("site.toml"), "{told}");
 }
 
@@ -98,7 +98,7 @@ fn the_file_of_this_directory_is_found_in_each_format() {
         place.write(name, text);
         assert!(place.run(&["config", "show"]).ok().contains("port = 8123"), "{name}");
         place.write(name, "\"");
-        let told = place.run(&["config", "show"]).wrong();
+        let told = place.run(&["config", "show"]).misconfigured();
         assert!(told.starts_with(&format!("{name}:1: not readable at column ")), "{told}");
     }
 }
@@ -108,7 +108,7 @@ fn two_files_in_this_directory_are_told_and_none_is_chosen() {
     let place = Place::new();
     place.write("regain.toml", "port = 1");
     place.write("regain.yaml", "port: 2");
-    let told = place.run(&["config", "show"]).wrong();
+    let told = place.run(&["config", "show"]).misconfigured();
     assert!(told.contains("regain.toml and regain.yaml") && told.contains("--config FILE"), "{told}");
     assert!(place.run(&["config", "show", "--config", "regain.yaml"]).ok().contains("port = 2"));
 }
@@ -125,7 +125,7 @@ fn the_schema_is_json_and_needs_no_configuration() {
 fn a_log_level_that_would_show_what_libraries_log_is_refused() {
     let place = Place::new();
     place.write("regain.toml", &configuration("smtp://localhost"));
-    let told = place.run_with(&["check"], &[("REGAIN_LOG", "hyper=trace")], "").wrong();
+    let told = place.run_with(&["check"], &[("REGAIN_LOG", "hyper=trace")], "").misconfigured();
     assert!(told.contains("REGAIN_LOG"), "{told}");
 }
 

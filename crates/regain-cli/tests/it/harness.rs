@@ -35,6 +35,13 @@ impl Ran {
         self.stdout
     }
 
+    /// Its stderr, where no other try would go better.
+    #[track_caller]
+    pub(crate) fn misconfigured(self) -> String {
+        assert_eq!(self.code, Some(78), "{self:?}");
+        self.stderr
+    }
+
     /// Its stderr, where it went wrong in the ordinary way.
     #[track_caller]
     pub(crate) fn wrong(self) -> String {

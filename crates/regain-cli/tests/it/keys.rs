@@ -41,7 +41,7 @@ fn serve(place: &Place, current: &str, other: Option<&str>) -> Running {
 
 /// What `serve` says where it does not start.
 fn refused(place: &Place, current: &str, other: Option<&str>) -> String {
-    place.run_with(&["serve"], &borrowed(&works_with(current, other)), "").wrong()
+    place.run_with(&["serve"], &borrowed(&works_with(current, other)), "").misconfigured()
 }
 
 fn fingerprint(place: &Place, set: &str, file: &str) -> String {
@@ -147,7 +147,7 @@ fn a_process_with_other_keys_is_refused_and_leaves_everything_as_it_is() {
         assert!(told.contains(part), "{part} in {told}");
     }
     // Nor does one that would make its own.
-    let told = place.run(&["serve"]).wrong();
+    let told = place.run(&["serve"]).misconfigured();
     assert!(
         told.contains("data/keys/auth.key is not there") && told.contains("data/keys/token.key is not"),
         "{told}"
@@ -272,8 +272,8 @@ fn lost_keys_are_given_up_by_the_operator_alone_and_while_nothing_runs() {
     assert!(told.contains("another process"), "{told}");
     assert!(!place.path("data/keys/auth.key").exists());
     drop(server);
-    assert!(place.run(&["serve"]).wrong().contains("data/keys/auth.key is not there"));
-    assert!(place.run(&["keys", "admin-token"]).wrong().contains("data/keys/auth.key is not there"));
+    assert!(place.run(&["serve"]).misconfigured().contains("data/keys/auth.key is not there"));
+    assert!(place.run(&["keys", "admin-token"]).misconfigured().contains("data/keys/auth.key is not there"));
     let told = place.run(&["keys", "accept"]).ok();
     assert!(told.contains(&format!("is in force in place of {}", lost.fingerprint())), "{told}");
     assert!(told.contains("token key") && told.contains("was in force already"), "{told}");

@@ -50,6 +50,25 @@ fn a_second_process_on_the_data_path_is_refused() {
 }
 
 #[test]
+fn what_no_other_try_mends_has_an_exit_code_of_its_own() {
+    let place = Place::with_relay("smtp://localhost");
+    place.write("file", "");
+    let refused = |arguments: &[&str], variables: &[(&str, &str)], part: &str| {
+        let told = place.run_with(arguments, variables, "").misconfigured();
+        assert!(told.contains(part), "{told}");
+    };
+    refused(&["serve"], &[("REGAIN_PORT", "many")], "1 mistake");
+    refused(&["serve", "--config", "none.toml"], &[], "no such file");
+    refused(&["serve", "--no-courier"], &[], "several processes");
+    refused(&["courier"], &[], "several processes");
+    refused(&["serve"], &[("REGAIN_DATA_PATH", "file")], "cannot lock");
+    drop(place.start(&["serve"], &[]));
+    let database = rusqlite::Connection::open(place.path("data/regain.db")).unwrap();
+    database.execute("INSERT INTO migrations VALUES (1000000, 'later', x'00', 0)", ()).unwrap();
+    refused(&["serve"], &[], "run a newer version");
+}
+
+#[test]
 fn serve_has_nothing_of_dev() {
     let place = Place::with_relay("smtp://localhost");
     let server = place.start(&["serve"], &[]);
@@ -87,7 +106,7 @@ fn dev_leaves_the_data_of_an_installation_alone() {
 
 #[test]
 fn dev_listens_on_this_machine_alone() {
-    let told = Place::new().run_with(&["dev"], &[("REGAIN_ADDRESS", "0.0.0.0")], "").wrong();
+    let told = Place::new().run_with(&["dev"], &[("REGAIN_ADDRESS", "0.0.0.0")], "").misconfigured();
     assert!(told.contains("this machine alone"), "{told}");
 }
 

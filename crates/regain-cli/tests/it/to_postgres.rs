@@ -116,7 +116,7 @@ async fn a_server_that_was_started_before_the_move_is_in_the_way_and_the_way_out
 fn without_a_database_to_move_to_it_says_what_to_write() {
     let place = Place::with_relay("smtp://localhost");
     import(&place, 1);
-    let told = place.run(&["migrate", "--to-postgres"]).wrong();
+    let told = place.run(&["migrate", "--to-postgres"]).misconfigured();
     assert!(told.contains("write database = \"postgres://"), "{told}");
 }
 

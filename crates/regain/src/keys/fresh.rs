@@ -1,6 +1,7 @@
 //! Fresh keys for the configuration of processes that share a database. Puts none in force.
 
 use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -81,8 +82,9 @@ pub fn write_fresh_keys(directory: &Path, keys: &[FreshKey]) -> Result<Vec<PathB
         keys.iter().flat_map(FreshKey::files).map(|(name, text)| (directory.join(name), text)).collect();
     // All or none: half of what was asked for would be mistaken for the whole.
     if let Some((path, _)) = files.iter().find(|(path, _)| path.symlink_metadata().is_ok()) {
-        let reason = "is there already, and no key is ever overwritten".to_owned();
-        return Err(KeysError::Unusable { path: path.clone(), reason });
+        let reason = "is there already, and no key is ever overwritten";
+        let error = io::Error::new(io::ErrorKind::AlreadyExists, reason);
+        return Err(KeysError::Io { path: path.clone(), error });
     }
     let io = |error| KeysError::Io { path: directory.to_owned(), error };
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io)?;
