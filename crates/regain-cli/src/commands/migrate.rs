@@ -15,7 +15,7 @@ use super::progress::Teller;
 use crate::exit::misconfigured;
 use crate::output::{self, grouped};
 use crate::settings::ConfigFile;
-use crate::running;
+use crate::{logging, running};
 
 /// Bring the database's schema up to date, or move from SQLite to PostgreSQL.
 ///
@@ -47,6 +47,8 @@ Examples:
 
 impl Migrate {
     pub(crate) fn run(&self) -> Result<()> {
+        // What is waited for is told there.
+        logging::start()?;
         let config = self.config.load()?;
         let told = if self.to_postgres { moving(&config)? } else { migrating(&config)? };
         output::say(&told)?;

@@ -1,11 +1,12 @@
 //! Brings the schema up to date: numbered SQL files, embedded, each applied once and remembered with its SHA-256.
 
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use regain_core::KeyMode;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -56,6 +57,11 @@ const ALONE: &str = "SET LOCAL lock_timeout = '2s'";
 /// How long those go first that have waited behind it.
 const REST: Duration = Duration::from_secs(3);
 
+/// What is waited for is told after so long,
+const TELL: Duration = Duration::from_secs(3);
+/// and as often from then on.
+const TELL_AGAIN: Duration = Duration::from_secs(30);
+
 /// Applies what is missing, all or nothing, and answers how names are compared.
 pub(super) async fn migrate(
     settings: &PostgresSettings,
@@ -84,15 +90,34 @@ pub(crate) async fn migrate_to(
     key_mode_if_new: KeyMode,
 ) -> Result<KeyMode, PostgresError> {
     let database = settings.to_string();
+    let mut told: Option<Instant> = None;
     loop {
         if let Some(key_mode) = attempt(purpose, &mut client, &database, key_mode_if_new).await? {
             return Ok(key_mode);
         }
-        tracing::warn!(
-            event = "migration_waits",
-            "others use a table that is to be changed, as a backup does; it is tried again until they have ended"
-        );
+        if told.is_none_or(|at| at.elapsed() >= TELL_AGAIN) {
+            tracing::warn!(
+                event = "migration_waits",
+                "others use a table that is to be changed, as a backup does; it is tried again until they have ended"
+            );
+            told = Some(Instant::now());
+        }
         sleep(REST).await;
+    }
+}
+
+/// Waits for what another process does at the same time, and tells so.
+async fn after_others<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let mut ticks = interval_at(Instant::now() + TELL, TELL_AGAIN);
+    loop {
+        tokio::select! {
+            outcome = &mut work => return outcome,
+            _ = ticks.tick() => tracing::warn!(
+                event = "migration_waits",
+                "another process brings the schema up to date; this one goes on when it has ended"
+            ),
+        }
     }
 }
 
@@ -108,7 +133,8 @@ async fn attempt(
     // Others may take minutes for theirs.
     client.batch_execute("SET lock_timeout = 0").await.map_err(&failed)?;
     let step = client.transaction().await.map_err(&failed)?;
-    step.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(&failed)?;
+    let alone = step.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]);
+    after_others(alone).await.map_err(&failed)?;
     if !has_table(&step, "migrations").await.map_err(&failed)? {
         if !is_empty(&step).await.map_err(&failed)? {
             return Err(PostgresError::Foreign(database.to_owned()));
