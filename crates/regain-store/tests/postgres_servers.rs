@@ -59,6 +59,20 @@ async fn a_server_that_says_nothing_does_not_keep_anybody_from_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_nothing_costs_a_command_its_time_once() {
+    let database = Cluster::shared().fresh_database().await;
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = database
+        .replace("127.0.0.1", &format!("127.0.0.1:{},127.0.0.1", silent.local_addr().unwrap().port()));
+    let settings = url.parse().unwrap();
+    PostgresStore::pending_migrations(&settings).await.unwrap();
+    let store = PostgresStore::open(&settings, PostgresOptions::default()).await.unwrap();
+    store.outbox_status().await.unwrap();
+    silent.set_nonblocking(true).unwrap();
+    assert_eq!(std::iter::from_fn(|| silent.accept().ok()).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_fails_is_told_with_its_cause() {
     let cluster = Cluster::start(&["fsync=off"]);
     let store = open(&cluster.url("postgres"), PostgresOptions::default()).await;

@@ -27,7 +27,7 @@ pub(super) type Reading = Connection<Socket, <MakeRustlsConnect as MakeTlsConnec
 pub(super) struct Servers {
     each: Vec<Config>,
     tls: MakeRustlsConnect,
-    /// Which one is tried first: the last that worked.
+    /// Which one is tried first: the last that worked, of these settings.
     first: Arc<AtomicUsize>,
     takes_turns: bool,
 }
@@ -37,7 +37,7 @@ impl Servers {
         let all = &settings.config;
         let each = apart(all);
         let takes_turns = all.get_load_balance_hosts() == LoadBalanceHosts::Random;
-        Self { each, tls, first: Arc::default(), takes_turns }
+        Self { each, tls, first: settings.first.clone(), takes_turns }
     }
 
     /// Connects to one that takes writes. Each gets as long as `connect_timeout` says (3 s), its greeting included; where the

@@ -6,6 +6,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -56,6 +58,9 @@ pub struct PostgresSettings {
     shown: String,
     /// Whether the password did not stand in the URL.
     is_password_apart: bool,
+    /// Which server is tried first: the last that worked, for all who use these settings, so that one that hangs costs a
+    /// process its time once.
+    pub(super) first: Arc<AtomicUsize>,
 }
 
 /// Which certificates a server's may come from.
@@ -153,6 +158,7 @@ impl FromStr for PostgresSettings {
             roots: given.roots.map_or(Roots::System, Roots::File),
             shown: shown(base, query),
             is_password_apart: false,
+            first: Arc::default(),
         })
     }
 }
