@@ -113,6 +113,29 @@ async fn what_the_operator_has_to_mend_in_the_database_is_told_as_its_fault() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn steps_that_can_be_done_do_not_hide_that_others_cannot() {
+    let url = Cluster::shared().fresh_database().await;
+    let name = url.rsplit('/').next().unwrap();
+    let run = async |sql: &str| Cluster::shared().run(name, sql).await;
+    let role = format!("role_of_{name}");
+    run(&format!("CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {name} TO {role}")).await;
+    let store = open(&url.replace("postgres@", &format!("{role}@")), PostgresOptions::default()).await;
+    run(&format!("ALTER TABLE regain.letters OWNER TO postgres; GRANT SELECT ON regain.letters TO {role}"))
+        .await;
+    for _ in 0..3 {
+        let error = post(&store, "ann@example.org").await.unwrap_err();
+        assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("42501")), "{error}");
+        store.outbox_status().await.unwrap();
+        assert!(store.is_failing());
+    }
+    run(&format!("ALTER TABLE regain.letters OWNER TO {role}")).await;
+    store.outbox_status().await.unwrap();
+    assert!(store.is_failing(), "nobody has tried yet");
+    post(&store, "ann@example.org").await.unwrap();
+    assert!(!store.is_failing());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_falls_silent_while_somebody_opens_it_is_given_up() {
     let url = Cluster::shared().fresh_database().await;
     open(&url, PostgresOptions::default()).await;

@@ -176,6 +176,11 @@ impl StepError {
             || self.code().is_some_and(|code| *code == SqlState::READ_ONLY_SQL_TRANSACTION)
     }
 
+    /// Whether no other step could be done either: it says nothing of what was asked.
+    pub(crate) fn is_of_all(&self) -> bool {
+        self.code().is_none() || self.spoils_connection()
+    }
+
     /// Whether the database is to blame, or what is before it, and not what was asked: it is away, hangs, is full, takes no
     /// writes, or lacks what is to be mended in it.
     pub(crate) fn is_of_database(&self) -> bool {

@@ -5,6 +5,7 @@
 
 mod clock;
 pub(crate) mod error;
+mod faults;
 mod listen;
 pub(crate) mod migrate;
 mod pool;
@@ -153,7 +154,8 @@ impl PostgresStore {
         self.listener.heard().await;
     }
 
-    /// Whether the database was not to be had at the last step.
+    /// Whether the database was not to be had at the last step, or refused a kind of step when that was last tried, within the
+    /// last two minutes.
     pub fn is_failing(&self) -> bool {
         self.connections.is_failing()
     }

@@ -2,15 +2,16 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::panic::Location;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Transaction};
 use futures_util::future::BoxFuture;
 use regain_core::StoreError;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::error::{PostgresError, StepError};
+use super::faults::{Faults, Kind};
 use super::servers::Servers;
 use super::settings::PostgresSettings;
 
@@ -41,7 +42,7 @@ pub(crate) type Outlives<'t, 'a> = PhantomData<&'t &'a ()>;
 pub(crate) struct Connections {
     pool: Pool,
     patience: Duration,
-    is_failing: AtomicBool,
+    faults: Faults,
 }
 
 impl Connections {
@@ -60,19 +61,28 @@ impl Connections {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| PostgresError::Tls(error.to_string()))?;
-        Ok(Self { pool, patience, is_failing: AtomicBool::new(false) })
+        Ok(Self { pool, patience, faults: Faults::default() })
     }
 
     /// Does a step that is one statement, or that only reads.
-    pub(crate) async fn run<'a, T>(
+    #[track_caller]
+    pub(crate) fn run<'a, T>(
         &self,
+        work: impl for<'c> Fn(&'c mut Object, Outlives<'c, 'a>) -> BoxFuture<'c, Result<T, StepError>>,
+    ) -> impl Future<Output = Result<T, StoreError>> {
+        self.run_as(Location::caller(), work)
+    }
+
+    async fn run_as<'a, T>(
+        &self,
+        kind: Kind,
         work: impl for<'c> Fn(&'c mut Object, Outlives<'c, 'a>) -> BoxFuture<'c, Result<T, StepError>>,
     ) -> Result<T, StoreError> {
         let mut attempt = 1;
         loop {
             let mut client = self.get().await?;
             let outcome = self.in_time(work(&mut client, PhantomData)).await;
-            self.give_back(client, &outcome);
+            self.give_back_of(kind, client, &outcome);
             match outcome {
                 Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
                 outcome => return outcome.map_err(StoreError::from),
@@ -81,20 +91,24 @@ impl Connections {
     }
 
     /// Does a step in a transaction of its own, and answers after its commit.
-    pub(crate) async fn transact<'a, T: Send>(
+    #[track_caller]
+    pub(crate) fn transact<'a, T: Send>(
         &self,
         work: impl for<'t> Fn(&'t Transaction<'t>, Outlives<'t, 'a>) -> BoxFuture<'t, Result<T, StepError>> + Sync,
-    ) -> Result<T, StoreError> {
-        self.run(|client, _| {
-            let work = &work;
-            Box::pin(async move {
-                let transaction = client.transaction().await?;
-                let value = work(&transaction, PhantomData).await?;
-                transaction.commit().await?;
-                Ok(value)
+    ) -> impl Future<Output = Result<T, StoreError>> {
+        let kind = Location::caller();
+        async move {
+            self.run_as(kind, |client, _| {
+                let work = &work;
+                Box::pin(async move {
+                    let transaction = client.transaction().await?;
+                    let value = work(&transaction, PhantomData).await?;
+                    transaction.commit().await?;
+                    Ok(value)
+                })
             })
-        })
-        .await
+            .await
+        }
     }
 
     /// A connection, for at most the usual patience: to wait for a free one and to make it, together.
@@ -102,7 +116,7 @@ impl Connections {
         let late = Err(StepError::Pool("no connection to it was to be had in time"));
         let got = timeout(self.patience, async { Ok(self.pool.get().await?) }).await.unwrap_or(late);
         // Without a connection there is no step, whatever the server says.
-        got.inspect_err(|_| self.is_failing.store(true, Ordering::Relaxed))
+        got.inspect_err(|_| self.faults.no_connection())
     }
 
     /// How long a step waits, for a connection and for its answer.
@@ -119,27 +133,27 @@ impl Connections {
     }
 
     /// Gives a connection back, or closes it where it is of no use any more.
+    #[track_caller]
     pub(crate) fn give_back<T>(&self, client: Object, outcome: &Result<T, StepError>) {
-        match outcome {
-            Ok(_) => self.is_failing.store(false, Ordering::Relaxed),
-            Err(error) => {
-                if error.spoils_connection() {
-                    drop(Object::take(client));
-                }
-                if error.spoils_all() {
-                    // They look alive, and each would cost another step its patience.
-                    self.pool.retain(|_, _| false);
-                }
-                if error.is_of_database() {
-                    self.is_failing.store(true, Ordering::Relaxed);
-                }
+        self.give_back_of(Location::caller(), client, outcome);
+    }
+
+    fn give_back_of<T>(&self, kind: Kind, client: Object, outcome: &Result<T, StepError>) {
+        self.faults.note(kind, outcome, Instant::now());
+        if let Err(error) = outcome {
+            if error.spoils_connection() {
+                drop(Object::take(client));
+            }
+            if error.spoils_all() {
+                // They look alive, and each would cost another step its patience.
+                self.pool.retain(|_, _| false);
             }
         }
     }
 
-    /// Whether the last step could not be done because of the database, whatever was asked.
+    /// Whether something cannot be done because of the database, whatever is asked.
     pub(crate) fn is_failing(&self) -> bool {
-        self.is_failing.load(Ordering::Relaxed)
+        self.faults.is_any(Instant::now())
     }
 
     /// Closes all connections; steps that come later fail as unavailable.
