@@ -29,8 +29,8 @@ struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 something is wrong and told on stderr, 2 the command is not written \
-    rightly, 78 what only a change of the configuration, of a file or of the program mends.\nEnvironment: REGAIN_LOG is what is logged (error, warn, info, debug, trace); other REGAIN_... \
-    variables override the configuration, such as REGAIN_PORT=8080.";
+    rightly, 78 what only a change of the configuration, of a file or of the program mends.\nEnvironment: REGAIN_LOG is \
+    what is logged (error, warn, info, debug, trace); other REGAIN_... variables override the configuration, such as REGAIN_PORT=8080.";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
