@@ -224,7 +224,9 @@ impl Given {
         let (key, value) = option.split_once('=').unwrap_or((option, ""));
         if !KNOWN.contains(&key) {
             // What is no word at all may be a piece of something secret.
-            let is_word = key.len() <= 40 && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            let is_word = option.contains('=')
+                && key.len() <= 40
+                && key.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
             return Err(SettingsError::Unknown(if is_word {
                 key.to_owned()
             } else {

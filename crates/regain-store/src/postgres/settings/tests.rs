@@ -65,6 +65,13 @@ fn what_is_not_supported_is_refused() {
     assert_eq!(refused("postgres://u@localhost/a?passfile=x"), unknown("passfile"));
     assert_eq!(refused("postgres://u@localhost/a?sslcert=x"), unknown("sslcert"));
     assert_eq!(refused("postgres://u@localhost/a?Sslmode=require"), unknown("Sslmode"));
+    // Pieces of a password in which somebody left an & as it is.
+    for url in [
+        "postgres://localhost/a?user=u&password=x&secret",
+        "postgres://localhost/a?user=u&password=x&2secret=y",
+    ] {
+        assert_eq!(refused(url), unknown("of that name"));
+    }
     assert_eq!(
         refused("postgres://u@localhost/a?sslmode=require&sslmode=disable"),
         SettingsError::Twice("sslmode".to_owned())

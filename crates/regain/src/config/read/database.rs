@@ -1,6 +1,7 @@
 //! `database` and what belongs to it: where PostgreSQL is and who connects.
 
 use std::fs;
+use std::io::Read;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
@@ -73,7 +74,10 @@ fn advice(error: &regain_store::SettingsError) -> String {
 
 /// The first line of the file, which is how passwords are handed over in files.
 fn read_file(found: &Found<'_>, path: &Path) -> Option<String> {
-    match fs::read_to_string(path) {
+    let mut text = String::new();
+    // No further than need be: it may be a device that never ends.
+    let most = LONGEST as u64 + 1;
+    match fs::File::open(path).and_then(|file| file.take(most).read_to_string(&mut text)).map(|_| text) {
         Ok(text) if text.len() > LONGEST => found.mistake("is too long to hold a password"),
         Ok(text) => match text.lines().next().filter(|line| !line.is_empty()) {
             Some(line) => return Some(line.to_owned()),
