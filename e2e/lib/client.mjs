@@ -68,7 +68,7 @@ export class Client {
  * Sends bytes over a connection of its own and answers all bytes that came back until the server closed, or until
  * `enough(bytes)` says so. `end` closes our half when everything is sent.
  */
-export function rawExchange(port, chunks, { end = false, ms = 20_000, enough = () => false } = {}) {
+export function rawExchange(port, chunks, { end = false, ms = 60_000, enough = () => false } = {}) {
   const socket = net.connect(port, '127.0.0.1');
   const exchange = new Promise((resolve) => {
     let received = Buffer.alloc(0);

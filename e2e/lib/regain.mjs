@@ -17,10 +17,10 @@ const BINARY = process.env.E2E_BINARY ?? new URL('../../target/debug/regain', im
 export const onPostgres = process.env.E2E_DATABASE === 'postgres';
 
 /**
- * How long a mail may take after a crash, in milliseconds. A file has one process, so what the dead one had claimed is free
+ * How long a mail is waited for after a crash, in milliseconds, on a slow machine too. A file has one process, so what the dead one had claimed is free
  * at the next start; in PostgreSQL others may live, so its lease of 30 s runs out.
  */
-export const AFTER_A_CRASH = onPostgres ? 60_000 : 15_000;
+export const AFTER_A_CRASH = onPostgres ? 120_000 : 60_000;
 
 /** The URL of a new database in PostgreSQL, where the tests run on that; else there is one in a file. */
 const newDatabase = async () => (onPostgres ? (await Postgres.shared()).database() : undefined);
@@ -200,7 +200,7 @@ export class Running {
   }
 
   /** Asks it to stop, as a service manager does. */
-  async stop({ ms = 20_000 } = {}) {
+  async stop({ ms = 60_000 } = {}) {
     this.child.kill('SIGTERM');
     return within(ms, 'end after SIGTERM', this.ended);
   }
@@ -217,7 +217,7 @@ export class Running {
 }
 
 /** Runs the program to its end, which must come within `ms`. */
-export async function run(args, { cwd, env = {}, input, ms = 60_000 } = {}) {
+export async function run(args, { cwd, env = {}, input, ms = 120_000 } = {}) {
   const child = spawn(BINARY, args, { cwd, env: clean(env), stdio: ['pipe', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';

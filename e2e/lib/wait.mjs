@@ -2,9 +2,9 @@
 
 /**
  * Asks `probe` until it answers something truthy, and returns that. Fails after `within` milliseconds, saying what
- * it waited for and what the last answer was.
+ * it waited for and what the last answer was: long enough for a machine that is slow and busy with others as well.
  */
-export async function until(what, probe, within = 15_000) {
+export async function until(what, probe, within = 60_000) {
   const deadline = performance.now() + within;
   let last;
   for (;;) {
