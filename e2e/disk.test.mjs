@@ -58,7 +58,9 @@ describe('the database', { concurrency: true }, () => {
             if ((await statusOf(server.client.askForReset(name))) === 200) answered.push(name);
           }
         });
-        await pause(randomInt(300, 900));
+        // In the middle of the load, however quick this machine is.
+        const enough = answered.length + randomInt(30, 250);
+        await until('requests to lose', () => answered.length >= enough);
         await server.kill();
         isUp = false;
         await Promise.all(load);
@@ -79,7 +81,7 @@ describe('the database', { concurrency: true }, () => {
       assert.ok(answered.length >= 200);
       await relay.listen();
       await installation.serve();
-      await until('a mail for each', () => answered.every((name) => relay.accepted(name).length === 1), 90_000);
+      await until('a mail for each', () => answered.every((name) => relay.accepted(name).length === 1), 180_000);
     });
   });
 
@@ -139,6 +141,7 @@ describe('the database', { concurrency: true }, () => {
         // What space there is in files that exist may be used up first.
         let refused = 0;
         while (refused < 20) {
+          assert.ok(left.length > 0, 'a disk that is full takes everything');
           const some = left.splice(0, 10);
           const went = await acknowledged(server, some);
           answered.push(...went);
@@ -151,13 +154,13 @@ describe('the database', { concurrency: true }, () => {
         assert.ok([503, 401].includes((await server.client.register('new@example.org', 'first password')).status));
 
         await disk.free({ server, database });
-        await until('writing to work again', async () => (await acknowledged(server, [ANN])).length === 1, 30_000);
+        await until('writing to work again', async () => (await acknowledged(server, [ANN])).length === 1);
         answered.push(ANN);
         const letters = await sql(database, `SELECT name_key FROM letters WHERE purpose = 'reset'`);
         assert.deepEqual(letters.map((row) => row.name_key).sort(), [...answered].sort(), 'what was refused left nothing');
         await relay.listen();
-        await until('a mail for each', () => answered.every((name) => relay.accepted(name).length >= 1), 60_000);
-        await until('good health', async () => (await server.client.send('GET', '/health')).body.status === 'ok', 30_000);
+        await until('a mail for each', () => answered.every((name) => relay.accepted(name).length >= 1), 180_000);
+        await until('good health', async () => (await server.client.send('GET', '/health')).body.status === 'ok');
         assert.deepEqual(await brokenInvariants(database), {});
         assert.equal((await server.stop()).code, 0);
       });
@@ -182,7 +185,7 @@ describe('the database', { concurrency: true }, () => {
       await pause(3000);
       await release();
       assert.equal((await asking).length, all.length);
-      await until('a mail for each', () => all.every((name) => relay.accepted(name).length === 1), 30_000);
+      await until('a mail for each', () => all.every((name) => relay.accepted(name).length === 1));
     });
 
     test('for longer than anybody waits makes them 503 in time, without a trace, and is over by itself', async (t) => {
@@ -191,26 +194,24 @@ describe('the database', { concurrency: true }, () => {
       assert.equal((await server.client.signIn(ANN, PASSWORD)).status, 200);
       const release = await hold(t, database);
       const answered = [];
-      const times = [];
+      let refused = 0;
       const asking = inParallel(all, 8, async (name) => {
-        const begun = performance.now();
         const { status, body } = await server.client.askForReset(name);
-        times.push(performance.now() - begun);
         assert.ok(status === 200 || (status === 503 && body.code === 802), `${status}`);
         if (status === 200) answered.push(name);
+        else refused += 1;
       });
-      await pause(1000);
       assert.equal((await server.client.signIn(ANN, PASSWORD)).status, 200, 'who only reads does not wait');
-      await until('bad news in the health', async () => (await server.client.send('GET', '/health')).body?.status === 'degraded', 12_000);
-      await pause(14_000);
+      await until('bad news in the health', async () => (await server.client.send('GET', '/health')).body?.status === 'degraded');
+      // Each of those who ask first waits for five seconds, or twice that. All are told while it is still held.
+      await until('those who came first to be refused', () => refused >= 16, 40_000);
+      assert.deepEqual(answered, []);
       await release();
       await asking;
-      assert.ok(answered.length < all.length, 'some were refused');
-      assert.ok(Math.max(...times) < 13_000, `the slowest waited ${Math.max(...times).toFixed(0)} ms`);
       const letters = await sql(database, `SELECT name_key FROM letters`);
       assert.deepEqual(letters.map((row) => row.name_key).sort(), [...answered].sort());
       assert.equal((await acknowledged(server, [ANN])).length, 1);
-      for (const name of [ANN, ...answered]) await relay.mail(name, { ms: 30_000 });
+      for (const name of [ANN, ...answered]) await relay.mail(name);
       assert.equal(relay.mails.length, answered.length + 1);
       await until('good health', async () => (await server.client.send('GET', '/health')).body.status === 'ok');
       assert.deepEqual(await brokenInvariants(database), {});
@@ -225,7 +226,7 @@ describe('the database', { concurrency: true }, () => {
       // Longer than SQLite itself waits.
       await pause(8000);
       await release();
-      const letter = await installation.letter('reset', 'sent', (l) => l.state === 'sent', 20_000);
+      const letter = await installation.letter('reset', 'sent', (l) => l.state === 'sent');
       assert.equal(letter.attempts, 1);
       await pause(1000);
       assert.equal(relay.mails.length, 1);

@@ -97,7 +97,7 @@ describe('a crash', { concurrency: true }, () => {
         const restarted = await serve();
         const mail = await relay.mail(ANN, { count: 2, ms: AFTER_A_CRASH });
         const took = performance.now() - started;
-        assert.ok(onPostgres ? took < 40_000 : took < 15_000, `${took.toFixed(0)} ms: a lease is 30 s`);
+        assert.ok(took < (onPostgres ? 60_000 : 25_000), `${took.toFixed(0)} ms: a lease is 30 s`);
         assert.equal((await restarted.client.completeReset(tokenIn(mail.raw), 'second password')).status, 200);
         assert.equal(resets(relay).filter((m) => m.raw.includes('token=')).length, 1);
       });
@@ -217,9 +217,8 @@ describe('a crash', { concurrency: true }, () => {
       await importAccounts(installation, all);
       const answered = [];
       const left = [...all];
-      let kills = 0;
-      const end = performance.now() + 15_000;
-      while (performance.now() < end) {
+      const kills = 12;
+      for (let kill = 0; kill < kills; kill += 1) {
         const server = await installation.serve();
         let isUp = true;
         const load = Array.from({ length: 4 }, async () => {
@@ -228,17 +227,17 @@ describe('a crash', { concurrency: true }, () => {
             if ((await statusOf(server.client.askForReset(name))) === 200) answered.push(name);
           }
         });
-        await pause(300);
+        // In the middle of the load, however quick this machine is.
+        const enough = answered.length + randomInt(10, 100);
+        await until('requests to lose', () => answered.length >= enough);
         isUp = false;
         await server.kill();
-        kills += 1;
         await Promise.all(load);
       }
       await installation.serve();
       const { database } = installation;
-      await until('an empty outbox', async () => (await value(database, 'SELECT sum(open) FROM outbox')) === 0, 120_000);
+      await until('an empty outbox', async () => (await value(database, 'SELECT sum(open) FROM outbox')) === 0, 240_000);
       t.diagnostic(`${kills} kills, ${answered.length} requests answered, ${relay.mails.length} mails`);
-      assert.ok(kills >= 10 && answered.length >= (onPostgres ? 30 : 200), `${kills} kills, ${answered.length} requests`);
       for (const name of answered) {
         const copies = relay.accepted(name);
         assert.ok(copies.length >= 1 && copies.length <= 1 + kills, `${copies.length} mails to ${name}`);
@@ -267,11 +266,11 @@ describe('a crash', { concurrency: true }, () => {
     test('all the time makes the health 503, while requests are kept; once it works again they are mailed', async (t) => {
       const { relay, points, server } = await withAccount(t);
       await points.arm('courier.loop', 'panic');
-      await until('bad health', async () => (await server.client.send('GET', '/health')).status === 503, 30_000);
+      await until('bad health', async () => (await server.client.send('GET', '/health')).status === 503);
       assert.equal((await server.client.askForReset(ANN)).status, 200);
       assert.equal(resets(relay).length, 0);
       await points.disarm('courier.loop');
-      await relay.mail(ANN, { count: 2, ms: 60_000 });
+      await relay.mail(ANN, { count: 2 });
       await until('good health', async () => (await server.client.send('GET', '/health')).status === 200);
     });
   });

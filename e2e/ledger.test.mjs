@@ -78,16 +78,19 @@ test(`what is promised in ${SECONDS} seconds of faults is kept`, async (t) => {
     completed.set(name, used.byName.get(name)?.outcome ?? 'unsent');
   }
 
+  const kept = (kind) => promises.names(kind, 'kept');
+  const isEnough = () => kept('reset').length >= SECONDS * 3 && kept('confirm').length > 0 && kept('register').length > 0;
   await chaos.play(end);
+  // A slow machine gets more of them.
+  for (let more = 0; more < 10 && !isEnough(); more += 1) await chaos.play(performance.now() + SECONDS * 500);
+  assert.ok(isEnough(), 'there was something to promise');
   isOver = true;
   await Promise.all(clients);
   const drained = performance.now();
-  await until('the outbox to drain', async () => (await value(database, 'SELECT sum(open) FROM outbox')) === 0, 180_000);
-  const kept = (kind) => promises.names(kind, 'kept');
+  await until('the outbox to drain', async () => (await value(database, 'SELECT sum(open) FROM outbox')) === 0, 400_000);
   const totals = ['kept', 'refused', 'unknown'].map((outcome) => `${[...promises.byName.values()].filter((p) => p.outcome === outcome).length} ${outcome}`);
   t.diagnostic(`requests: ${totals.join(', ')}; mails: ${received.byId.size}, copies: ${[...received.byId.values()].reduce((sum, m) => sum + m.copies.length, 0)}`);
   t.diagnostic(`faults: ${JSON.stringify(chaos.faults)}; links used meanwhile: ${completed.size}; drained in ${((performance.now() - drained) / 1000).toFixed(1)} s`);
-  assert.ok(kept('reset').length >= SECONDS * 3 && kept('confirm').length > 0 && kept('register').length > 0, 'there was something to promise');
 
   const letters = new Map();
   for (const letter of await sql(database, `SELECT name_key, purpose, state, attempts, crashes, last_error FROM letters`)) {
@@ -149,7 +152,7 @@ test(`what is promised in ${SECONDS} seconds of faults is kept`, async (t) => {
     if (outcome === 'refused') assert.ok(!isNew, `${name} was told that nothing was done`);
     assert.equal((await client.completeReset(token, NEW_PASSWORD)).status, isNew ? 403 : 200, name);
   }
-  await until('the last notices', async () => (await value(database, 'SELECT sum(open) FROM outbox')) === 0, 60_000);
+  await until('the last notices', async () => (await value(database, 'SELECT sum(open) FROM outbox')) === 0);
   assert.deepEqual(await brokenInvariants(database), {});
   assert.equal((await chaos.server.stop()).code, 0);
 });
