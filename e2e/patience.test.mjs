@@ -41,7 +41,7 @@ describe('in its own time', { concurrency: true }, () => {
     await until('the first try', () => first.size > 0);
     await inParallel(all, 8, ask);
     await until('the others', () => all.every((name) => relay.accepted(name).length === 1));
-    await relay.mail(ANN, { ms: 90_000 });
+    await relay.mail(ANN, { ms: 180_000 });
     assert.ok(performance.now() - [...first.values()][0] >= 59_000, 'not before a minute has passed');
     await until('all to be settled', async () => (await states()).every(({ state }) => state === 'sent'));
     assert.deepEqual(await states(), [{ state: 'sent', attempts: 1, n: 20 }, { state: 'sent', attempts: 2, n: 1 }]);
@@ -60,7 +60,7 @@ describe('in its own time', { concurrency: true }, () => {
       server.thaw();
     };
     await ask(ANN);
-    await until('the end of the letter', async () => slept && (await value(database, 'SELECT state FROM letters')) === 'sent', 60_000);
+    await until('the end of the letter', async () => slept && (await value(database, 'SELECT state FROM letters')) === 'sent', 180_000);
     await pause(3000);
     assert.equal(await value(database, 'SELECT state FROM letters'), 'sent', 'it stays so');
     const copies = relay.accepted(ANN);
@@ -78,10 +78,10 @@ describe('in its own time', { concurrency: true }, () => {
     await ask(ANN);
     await until('the mail', () => relay.mails.length === 1);
     const begun = performance.now();
-    const { code } = await server.stop({ ms: 40_000 });
+    const { code } = await server.stop();
     const took = performance.now() - begun;
     assert.equal(code, 0);
-    assert.ok(took > 20_000 && took < 35_000, `${took.toFixed(0)} ms`);
+    assert.ok(took > 20_000 && took < 50_000, `${took.toFixed(0)} ms`);
 
     relay.behave();
     await installation.serve();
@@ -99,7 +99,7 @@ describe('in its own time', { concurrency: true }, () => {
     assert.equal((await server.client.register('ben@example.org', 'first password')).status, 200);
     await relay.mail('ben@example.org');
     assert.equal(relay.accepted(ANN).length, 0);
-    await relay.mail(ANN, { ms: 60_000 });
+    await relay.mail(ANN, { ms: 120_000 });
   });
 
   test('old rows are removed a few at a time while requests go on, and young ones stay', async (t) => {
@@ -128,19 +128,27 @@ describe('in its own time', { concurrency: true }, () => {
     const batches = () => [...server.output.matchAll(/old rows were removed.*rows=(\d+)/g)].map((match) => Number(match[1]));
     const removed = () => batches().reduce((sum, rows) => sum + rows, 0);
     const old = 21_500 + 20_000 + 700 + 900;
-    // The first clearing comes after a minute.
-    await until('the clearing to begin', () => removed() > 0, 90_000);
-    const times = [];
-    while (removed() < old) {
+    const request = async () => {
       const begun = performance.now();
       assert.equal((await server.client.askForReset('nobody@example.org')).status, 501);
       assert.equal((await server.client.signIn(ANN, PASSWORD)).status, 200);
-      times.push(performance.now() - begun);
-      assert.ok(times.length < 1000, `${removed()} of ${old} rows`);
+      return performance.now() - begun;
+    };
+    const usual = [];
+    // The first clearing comes after a minute.
+    while (usual.length < 10 && removed() === 0) usual.push(await request());
+    await until('the clearing to begin', () => removed() > 0, 180_000);
+    const times = [];
+    let meanwhile = 0;
+    while (removed() < old) {
+      times.push(await request());
+      if (removed() < old) meanwhile += 1;
+      assert.ok(times.length < 5000, `${removed()} of ${old} rows`);
     }
     assert.deepEqual(await count(), [340, 300, 1, 0]);
     assert.ok(Math.max(...batches()) <= 5 * 500, `one batch had ${Math.max(...batches())} rows`);
-    t.diagnostic(`${batches().length} batches; a sign-in meanwhile took at most ${Math.max(...times).toFixed(0)} ms`);
-    assert.ok(times.length >= 3 && Math.max(...times) < 2000, `${times}`);
+    const [before, after] = [usual, times].map((all) => Math.max(...all));
+    t.diagnostic(`${batches().length} batches; ${meanwhile} sign-ins meanwhile took at most ${after.toFixed(0)} ms, before that ${before.toFixed(0)} ms`);
+    assert.ok(meanwhile >= 1 && after < 2000 + 5 * before, `${usual}; ${times}`);
   });
 });

@@ -34,11 +34,13 @@ test('a reset while sign-ins with the old password are hashing leaves no live se
   const server = await dev(t);
   const token = await resetToken(server);
   const signIns = Array.from({ length: 30 }, () => server.client.signIn(ANN, 'first password'));
+  // When the first is answered, the others are there.
+  assert.equal((await Promise.any(signIns)).status, 200);
   const reset = await server.client.completeReset(token, 'second password');
   assert.equal(reset.status, 200);
   const answers = await Promise.all(signIns);
   const sessions = answers.filter((a) => a.status === 200).map((a) => a.body.refresh_token.token);
-  assert.ok(sessions.length > 0, 'at least one sign-in came before the reset');
+  assert.ok(sessions.length > 0);
   for (const session of sessions) {
     const { status, body } = await server.client.changePassword(session, 'third password');
     assert.deepEqual([status, body.code], [401, 611]);

@@ -33,16 +33,20 @@ async function connection(t, port, bytes) {
 }
 
 describe('a stop', { concurrency: 4 }, () => {
-  test('while a relay takes five seconds a mail: what is under way is delivered, the rest by the next start, all once', async (t) => {
+  test('while a relay takes its time: what is under way is delivered, the rest by the next start, all once', async (t) => {
     const all = names(40);
     const { relay, installation, server, ask, database } = await start(t, all);
-    relay.script.dot = async () => void (await pause(5000));
+    let answer;
+    const answered = new Promise((resolve) => (answer = resolve));
+    relay.script.dot = () => answered;
     await inParallel(all, 8, ask);
     await until('mails under way', () => relay.mails.length > 0);
-    const begun = performance.now();
-    const { code } = await server.stop();
-    assert.equal(code, 0);
-    assert.ok(performance.now() - begun < 15_000);
+    const stopping = server.stop();
+    await until('the word to be heard', () => /stopping/.test(server.output));
+    // It would have begun others by then.
+    await pause(1000);
+    answer();
+    assert.equal((await stopping).code, 0);
     const sent = relay.mails.length;
     assert.ok(relay.mails.every((mail) => mail.accepted));
     assert.deepEqual(await sql(database, 'SELECT state, count(*) AS n FROM letters GROUP BY 1 ORDER BY 1'), [
@@ -51,7 +55,7 @@ describe('a stop', { concurrency: 4 }, () => {
 
     relay.behave();
     await installation.serve();
-    await until('the rest', () => all.every((name) => relay.accepted(name).length > 0), 30_000);
+    await until('the rest', () => all.every((name) => relay.accepted(name).length > 0));
     assert.equal(relay.mails.length, all.length);
   });
 
@@ -64,9 +68,10 @@ describe('a stop', { concurrency: 4 }, () => {
     await until('the first to be heard', () => /stopping/.test(server.output));
     const begun = performance.now();
     server.child.kill('SIGTERM');
-    const { code } = await within(5000, 'end', server.ended);
+    const { code } = await within(60_000, 'end', server.ended);
     assert.equal(code, 128 + 15);
-    assert.ok(performance.now() - begun < 2000);
+    const took = performance.now() - begun;
+    assert.ok(took < 15_000, `${took.toFixed(0)} ms: the time of grace is longer`);
     relay.behave();
     await installation.serve();
     await until('the letter to be sent', async () => (await value(database, 'SELECT state FROM letters')) === 'sent', AFTER_A_CRASH);
@@ -93,7 +98,7 @@ describe('a stop', { concurrency: 4 }, () => {
     const { code } = await server.stop();
     const took = performance.now() - begun;
     assert.equal(code, 0);
-    assert.ok(took < 8000, `${took.toFixed(0)} ms`);
+    assert.ok(took < 20_000, `${took.toFixed(0)} ms: the time of grace is 25 s`);
     const answers = await registering;
     // One that was not on the wire yet may find nobody; one that was is answered, whatever the answer.
     assert.ok(answers.filter(({ value: answer }) => answer?.status === 200).length >= 4, JSON.stringify(answers.map(({ status, value: a }) => a?.status ?? status)));
