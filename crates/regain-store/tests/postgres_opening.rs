@@ -155,7 +155,7 @@ async fn a_server_that_is_not_there_is_told_in_time() {
     let begun = Instant::now();
     let nowhere: PostgresSettings = "postgres://u:hunter2@127.0.0.1:1/a".parse().unwrap();
     let error = refused(&nowhere).await;
-    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert!(begun.elapsed() < Duration::from_secs(60));
     assert!(matches!(error, PostgresError::Unreachable { .. }));
     assert!(!error.to_string().contains("hunter2"));
 }
@@ -181,7 +181,7 @@ async fn the_time_is_the_databases() {
     let theirs: i64 = client.query_one(ask, &[]).await.unwrap().get(0);
     let after = store.clock().now().as_millis();
     // Whole milliseconds, and half of what the first answer took.
-    assert!(before - 200 <= theirs && theirs <= after + 200, "{before} {theirs} {after}");
+    assert!(before - 2000 <= theirs && theirs <= after + 2000, "{before} {theirs} {after}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,7 +240,7 @@ async fn a_password_that_is_missing_is_told_with_the_ways_to_give_one() {
             }
         }
     };
-    let told = timeout(Duration::from_secs(30), reread).await.unwrap();
+    let told = timeout(Duration::from_secs(120), reread).await.unwrap();
     for part in ["databasePasswordFile", "databasePassword ", "REGAIN_DATABASE_PASSWORD", "USER:PASSWORD@"] {
         assert!(told.contains(part), "{part} in {told}");
     }
@@ -272,6 +272,6 @@ async fn a_migration_that_waits_for_a_backup_keeps_nobody_else_waiting() {
     assert_eq!(store.outbox_status().await.unwrap().open, 0);
     assert!(!migrating.is_finished());
     client.batch_execute("COMMIT").await.unwrap();
-    timeout(Duration::from_secs(30), migrating).await.unwrap().unwrap().unwrap();
+    timeout(Duration::from_secs(120), migrating).await.unwrap().unwrap().unwrap();
     assert_eq!(PostgresStore::pending_migrations(&settings).await.unwrap(), Some(0));
 }

@@ -35,10 +35,13 @@ async fn post(store: &PostgresStore, name: &str) -> Result<Posted, StoreError> {
     store.post(letter, Repeats::under(&Limits::default()), now).await
 }
 
+/// On a machine that is slow and busy with others as well.
+const SOON: Duration = Duration::from_secs(60);
+
 /// Posts until it works, for a while.
 async fn comes_back(store: &PostgresStore) {
     let posted = async { while post(store, "again@example.org").await.is_err() {} };
-    timeout(Duration::from_secs(15), posted).await.expect("a database that is back");
+    timeout(SOON, posted).await.expect("a database that is back");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,14 +51,16 @@ async fn a_server_that_says_nothing_does_not_keep_anybody_from_the_next_one() {
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = database
         .replace("127.0.0.1", &format!("127.0.0.1:{},127.0.0.1", silent.local_addr().unwrap().port()));
-    let store = open(&format!("{url}?connect_timeout=1"), PostgresOptions::default()).await;
+    let store = open(&format!("{url}?connect_timeout=3"), PostgresOptions::default()).await;
     post(&store, "first@example.org").await.unwrap();
+    silent.set_nonblocking(true).unwrap();
+    assert!(silent.accept().is_ok(), "it is the first of them");
+    while silent.accept().is_ok() {}
     // New connections, at once: the one that worked is the first to be asked.
-    let begun = Instant::now();
     for outcome in join_all((0..10).map(|_| store.outbox_status())).await {
         outcome.unwrap();
     }
-    assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
+    assert!(silent.accept().is_err(), "the silent one was asked again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,12 +149,12 @@ async fn a_server_that_falls_silent_while_somebody_opens_it_is_given_up() {
     let looks = (0..24).map(async |nth| {
         let line = line_that_ends_after(nth * 100, port).await;
         let url = url.replace(&format!(":{port}/"), &format!(":{line}/"));
-        let settings = format!("{url}?connect_timeout=1").parse().unwrap();
+        let settings = format!("{url}?connect_timeout=5").parse().unwrap();
         let options = PostgresOptions { is_awaited: true, ..PostgresOptions::default() };
         let looked = PostgresStore::pending_migrations(&settings).await;
         (looked.is_ok(), PostgresStore::open_as_it_is(&settings, options).await.is_ok())
     });
-    let outcomes = timeout(Duration::from_secs(30), join_all(looks)).await.expect("nobody waits for ever");
+    let outcomes = timeout(Duration::from_secs(120), join_all(looks)).await.expect("nobody waits for ever");
     assert_eq!((outcomes[0], outcomes[23]), ((false, false), (true, true)));
 }
 
@@ -180,15 +185,15 @@ async fn a_session_that_is_never_set_up_is_given_up_in_time() {
     let database = Cluster::shared().fresh_database().await;
     let (port, swallows) = line_before(Cluster::shared().port()).await;
     let url = database.replace(&Cluster::shared().port().to_string(), &port.to_string());
-    let patience = Duration::from_secs(1);
+    let patience = Duration::from_secs(2);
     let options = PostgresOptions { connections: 1, patience, ..PostgresOptions::default() };
     // Its connections are made when they are first needed: now.
     let store = open(&url, options).await;
     swallows.store(true, Ordering::Relaxed);
     for _ in 0..2 {
-        let read = timeout(patience * 2, store.outbox_status()).await.expect("an answer");
+        let read = timeout(SOON, store.outbox_status()).await.expect("an answer");
         assert!(matches!(read, Err(StoreError::Unavailable(_))));
-        let posted = timeout(patience * 3, post(&store, "ann@example.org")).await.expect("an answer");
+        let posted = timeout(SOON, post(&store, "ann@example.org")).await.expect("an answer");
         assert!(matches!(posted, Err(StoreError::Unavailable(_))));
     }
     swallows.store(false, Ordering::Relaxed);
@@ -227,7 +232,7 @@ async fn line_before(port: u16) -> (u16, Arc<AtomicBool>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_step_that_waits_in_vain_closes_all_connections_that_look_alive() {
     let cluster = Cluster::start(&["fsync=off"]);
-    let options = PostgresOptions { patience: Duration::from_secs(2), ..PostgresOptions::default() };
+    let options = PostgresOptions { patience: Duration::from_secs(5), ..PostgresOptions::default() };
     let store = open(&cluster.url("postgres"), options).await;
     for outcome in join_all((0..10).map(|_| store.outbox_status())).await {
         outcome.unwrap();
@@ -254,7 +259,7 @@ async fn one_step_that_waits_in_vain_closes_all_connections_that_look_alive() {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(Duration::from_secs(5), few).await.expect("the old connections are closed");
+    timeout(SOON, few).await.expect("the old connections are closed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,7 +286,7 @@ async fn a_server_that_is_made_read_only_takes_nothing_from_then_on() {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(Duration::from_secs(5), refused).await.expect("a server that refuses");
+    timeout(SOON, refused).await.expect("a server that refuses");
     for number in 0..20 {
         let refused = post(&store, &format!("late{number}@example.org")).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))));
@@ -295,7 +300,8 @@ async fn a_server_that_is_made_read_only_takes_nothing_from_then_on() {
 async fn a_commit_whose_wait_for_its_standby_is_cancelled_is_not_answered() {
     // Whatever the role is told otherwise.
     let cluster = Cluster::start(&["fsync=off", "client_min_messages=error"]);
-    let store = open(&cluster.url("postgres"), PostgresOptions::default()).await;
+    let options = PostgresOptions { patience: Duration::from_secs(40), ..PostgresOptions::default() };
+    let store = open(&cluster.url("postgres"), options).await;
     post(&store, "before@example.org").await.unwrap();
     // There is no standby.
     cluster.run("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'").await;
@@ -328,10 +334,10 @@ async fn a_commit_whose_wait_for_its_standby_is_cancelled_is_not_answered() {
         cancelled
     };
     let ((posted, answered), cancelled) =
-        timeout(Duration::from_secs(20), join(posts, cancel)).await.expect("a commit that waits");
+        timeout(SOON, join(posts, cancel)).await.expect("a commit that waits");
     assert!(matches!(posted, Err(StoreError::Unavailable(_))), "{posted:?}");
     assert!(
-        answered.saturating_duration_since(cancelled) < Duration::from_secs(2),
+        answered.saturating_duration_since(cancelled) < Duration::from_secs(20),
         "it was the end of its patience"
     );
     cluster.run("postgres", "ALTER SYSTEM RESET synchronous_standby_names").await;
@@ -342,7 +348,8 @@ async fn a_commit_whose_wait_for_its_standby_is_cancelled_is_not_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_pile_up_behind_a_lock_are_answered_in_time() {
     let database = Cluster::shared().fresh_database().await;
-    let store = open(&database, PostgresOptions::default()).await;
+    let patience = Duration::from_secs(10);
+    let store = open(&database, PostgresOptions { patience, ..PostgresOptions::default() }).await;
     let (client, connection) = tokio_postgres::connect(&database, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client.batch_execute("BEGIN; LOCK TABLE regain.letters").await.unwrap();
@@ -360,7 +367,7 @@ async fn requests_that_pile_up_behind_a_lock_are_answered_in_time() {
     let posts = (0..12).map(|number: u32| {
         let (store, groups_wait) = (&store, &groups_wait);
         async move {
-            timeout(Duration::from_secs(4), groups_wait(i64::from(number / 4)))
+            timeout(patience - Duration::from_secs(1), groups_wait(i64::from(number / 4)))
                 .await
                 .expect("groups that wait");
             let begun = Instant::now();
@@ -370,7 +377,7 @@ async fn requests_that_pile_up_behind_a_lock_are_answered_in_time() {
     });
     for (posted, took) in join_all(posts).await {
         assert!(matches!(posted, Err(StoreError::Unavailable(_))), "{posted:?}");
-        assert!(took < Duration::from_millis(6_500), "{took:?}");
+        assert!(took < patience * 18 / 10, "it waited for its patience twice: {took:?}");
     }
     client.batch_execute("ROLLBACK").await.unwrap();
     comes_back(&store).await;

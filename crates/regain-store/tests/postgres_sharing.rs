@@ -14,7 +14,8 @@ use regain_store::testing::Cluster;
 use regain_store::{PostgresOptions, PostgresSettings, PostgresStore};
 use tokio::time::timeout;
 
-const SOON: Duration = Duration::from_secs(5);
+/// On a machine that is slow and busy with others as well.
+const SOON: Duration = Duration::from_secs(60);
 
 async fn two() -> (Arc<PostgresStore>, Arc<PostgresStore>, PostgresSettings) {
     let settings: PostgresSettings = Cluster::shared().fresh_database().await.parse().unwrap();
@@ -129,7 +130,7 @@ async fn a_database_that_is_gone_is_unavailable_in_time_and_comes_back() {
     let begun = Instant::now();
     let error = post(&store, letter(&store, "while@example.org")).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     // The request is answered by its own clock, at the moment at which the step is given up.
     let noticed = async {
         while !store.is_failing() {
@@ -139,6 +140,6 @@ async fn a_database_that_is_gone_is_unavailable_in_time_and_comes_back() {
     timeout(SOON, noticed).await.expect("a store that says so");
     cluster.thaw();
     let posted = async { while post(&store, letter(&store, "after@example.org")).await.is_err() {} };
-    timeout(Duration::from_secs(15), posted).await.expect("a database that is back");
+    timeout(SOON, posted).await.expect("a database that is back");
     assert!(!store.is_failing());
 }
