@@ -31,7 +31,7 @@ use dialogue::Dialogue;
 use record::{Room, Script, State};
 
 /// How long [`ScriptedServer::wait_for_messages`] waits before the test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// When the server speaks TLS.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -176,7 +176,7 @@ async fn a_relay_that_throws_away_what_comes_early_gets_messages_one_by_one() {
 #[tokio::test]
 async fn a_caller_that_goes_away_with_its_envelope_ahead_harms_nobody() {
     let server = ScriptedServer::start().await;
-    server.on_next(1, Phase::FinalDot, Behaviour::Delay(Duration::from_millis(500)));
+    server.on_next(1, Phase::FinalDot, Behaviour::Delay(Duration::from_secs(1)));
     let pool = narrow(&server, deadlines());
     let first = tokio::spawn(send_numbered(pool.clone(), 0));
     let leaving = tokio::spawn(send_numbered(pool.clone(), 1));
@@ -196,7 +196,7 @@ async fn a_message_behind_one_that_takes_long_goes_another_way() {
     let pool = pool_at(
         &server,
         &format!("{}?maxConnections=2", server.url()),
-        Deadlines { final_dot: Duration::from_secs(6), ..deadlines() },
+        Deadlines { final_dot: Duration::from_secs(12), ..deadlines() },
     );
     server.on_next(1, Phase::FinalDot, Behaviour::Silence);
     let slow = tokio::spawn(send_numbered(pool.clone(), 0));

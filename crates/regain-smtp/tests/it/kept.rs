@@ -35,7 +35,8 @@ async fn a_caller_that_sends_one_after_the_other_needs_one_connection() {
 async fn there_are_never_more_connections_than_the_url_allows() {
     for (options, most) in [("", 5), ("?maxConnections=2", 2)] {
         let server = ScriptedServer::start().await;
-        server.on(Phase::FinalDot, Behaviour::Delay(Duration::from_millis(5)));
+        // Those that are first wait until the others are there.
+        server.on_next(most, Phase::FinalDot, Behaviour::Delay(Duration::from_secs(1)));
         let pool = pool_at(&server, &format!("{}{options}", server.url()), deadlines());
         let sending: Vec<_> = (0..60)
             .map(|_| {
@@ -127,7 +128,7 @@ async fn words_that_nobody_asked_for_are_not_taken_for_the_reply_to_the_next_mes
 async fn a_caller_that_goes_away_does_not_touch_the_dialogue() {
     for phase in [Phase::Greeting, Phase::Rcpt, Phase::FinalDot] {
         let server = ScriptedServer::start().await;
-        server.on_next(1, phase, Behaviour::Delay(Duration::from_secs(1)));
+        server.on_next(1, phase, Behaviour::Delay(Duration::from_secs(3)));
         let pool = pool_at(&server, &format!("{}?maxConnections=1", server.url()), deadlines());
         let caller = tokio::spawn({
             let pool = pool.clone();
@@ -145,7 +146,7 @@ async fn a_caller_that_goes_away_does_not_touch_the_dialogue() {
 #[tokio::test]
 async fn a_message_whose_caller_left_the_queue_is_not_sent() {
     let server = ScriptedServer::start().await;
-    server.on_next(1, Phase::FinalDot, Behaviour::Delay(Duration::from_secs(1)));
+    server.on_next(1, Phase::FinalDot, Behaviour::Delay(Duration::from_secs(3)));
     let pool = pool_at(&server, &format!("{}?maxConnections=1", server.url()), deadlines());
     let first = tokio::spawn({
         let pool = pool.clone();
@@ -175,7 +176,7 @@ async fn an_idle_connection_is_closed_with_quit() {
 #[tokio::test]
 async fn closing_lets_dialogues_finish_and_refuses_what_comes_later() {
     let server = ScriptedServer::start().await;
-    server.on_next(1, Phase::FinalDot, Behaviour::Delay(Duration::from_secs(1)));
+    server.on_next(1, Phase::FinalDot, Behaviour::Delay(Duration::from_secs(3)));
     let pool = pool_at(&server, &format!("{}?maxConnections=1", server.url()), deadlines());
     let busy = tokio::spawn({
         let pool = pool.clone();

@@ -71,7 +71,7 @@ async fn a_message_has_one_deadline_from_the_call_to_its_outcome() {
     ] {
         let server = ScriptedServer::with(features).await;
         server.on_next(1, phase, Behaviour::Silence);
-        let within = Duration::from_millis(700);
+        let within = Duration::from_secs(2);
         let pool = narrow(&server, Deadlines { message: Some(within), ..deadlines() });
         let begun = std::time::Instant::now();
         let (at_work, waiting) = tokio::join!(send_numbered(pool.clone(), 0), send_numbered(pool.clone(), 1));
@@ -106,12 +106,12 @@ async fn a_queue_that_is_full_takes_no_more() {
 #[tokio::test]
 async fn the_time_outs_of_the_url_hold() {
     for (options, phase) in [
-        ("greetingTimeout=300", Phase::Greeting),
-        ("socketTimeout=300", Phase::Greeting),
-        ("socketTimeout=300", Phase::Ehlo),
-        ("socketTimeout=300", Phase::Mail),
-        ("socketTimeout=300", Phase::FinalDot),
-        ("connectionTimeout=300", Phase::Ehlo),
+        ("greetingTimeout=1000", Phase::Greeting),
+        ("socketTimeout=1000", Phase::Greeting),
+        ("socketTimeout=1000", Phase::Ehlo),
+        ("socketTimeout=1000", Phase::Mail),
+        ("socketTimeout=1000", Phase::FinalDot),
+        ("connectionTimeout=1000", Phase::Ehlo),
     ] {
         let server = ScriptedServer::start().await;
         server.on(phase, Behaviour::Silence);
@@ -121,8 +121,8 @@ async fn the_time_outs_of_the_url_hold() {
     }
     // Of no effect once the connection can be used.
     let server = ScriptedServer::start().await;
-    server.on(Phase::FinalDot, Behaviour::Delay(Duration::from_millis(1500)));
-    let url = format!("{}?connectionTimeout=1000&greetingTimeout=1000", server.url());
+    server.on(Phase::FinalDot, Behaviour::Delay(Duration::from_millis(4000)));
+    let url = format!("{}?connectionTimeout=3000&greetingTimeout=3000", server.url());
     send(&pool_at(&server, &url, deadlines())).await.expect("accepted");
 }
 

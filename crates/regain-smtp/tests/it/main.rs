@@ -29,7 +29,7 @@ fn deadlines() -> Deadlines {
 }
 
 fn hasty() -> Deadlines {
-    let short = Duration::from_secs(1);
+    let short = Duration::from_secs(3);
     Deadlines { greeting: short, command: short, tls: short, final_dot: short, quit: short, ..deadlines() }
 }
 

@@ -67,7 +67,7 @@ async fn the_only_connection_that_is_turned_away_is_a_failure_and_teaches_nothin
         assert!(matches!(error.cause(), Cause::Refused(reply) if reply.code() == 421), "{error}");
     }
     server.behave();
-    server.on_next(4, Phase::FinalDot, Behaviour::Delay(Duration::from_millis(300)));
+    server.on_next(4, Phase::FinalDot, Behaviour::Delay(Duration::from_secs(1)));
     let outcomes = send_together(&pool, 20).await;
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     assert!(server.most_connections() >= 5, "{}", server.most_connections());

@@ -5,7 +5,7 @@ use regain_smtp::{Cause, Phase};
 
 use super::*;
 
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_millis(700);
 const LONG: Duration = Duration::from_secs(600);
 
 async fn within(pool: &Pool, number: usize, begin_within: Duration) -> Result<Accepted, SendError> {
@@ -44,8 +44,8 @@ fn said_of(server: &ScriptedServer, number: usize) -> bool {
 async fn what_waits_for_the_rate_is_taken_back_in_time_and_its_place_is_there_for_another() {
     for features in [Features::default(), plain_features()] {
         let server = ScriptedServer::with(features).await;
-        let delta = Duration::from_millis(1500);
-        let url = format!("{}?rateLimit=1&rateDelta=1500", server.url());
+        let delta = Duration::from_secs(6);
+        let url = format!("{}?rateLimit=1&rateDelta=6000", server.url());
         let pool = pool_at(&server, &url, deadlines());
         let begun = std::time::Instant::now();
         let outcomes = all_within(&pool, 12, SHORT).await;
@@ -69,7 +69,7 @@ async fn what_waits_for_the_rate_is_taken_back_in_time_and_its_place_is_there_fo
 async fn what_waits_for_a_busy_connection_is_taken_back_and_what_has_begun_is_not() {
     for features in [Features::default(), plain_features()] {
         let server = ScriptedServer::with(features).await;
-        server.on_next(1, Phase::FinalDot, Behaviour::Delay(Duration::from_millis(900)));
+        server.on_next(1, Phase::FinalDot, Behaviour::Delay(Duration::from_secs(3)));
         let pool = narrow(&server, deadlines());
         let slow = tokio::spawn({
             let pool = pool.clone();
@@ -89,7 +89,8 @@ async fn what_waits_for_a_busy_connection_is_taken_back_and_what_has_begun_is_no
 async fn a_message_whose_envelope_went_ahead_has_begun_until_it_has_to_begin_anew() {
     let server = ScriptedServer::start().await;
     server.on_next(1, Phase::Greeting, Behaviour::Delay(Duration::from_millis(100)));
-    server.on_next(1, Phase::FinalDot, Behaviour::Delay(Duration::from_millis(1000)));
+    // Longer than anybody may take to begin, and shorter than anybody waits behind a dot.
+    server.on_next(1, Phase::FinalDot, Behaviour::Delay(Duration::from_millis(1300)));
     let outcomes = all_within(&narrow(&server, deadlines()), 2, SHORT).await;
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     // The dot before it takes longer than anybody waits behind one: it goes back into the queue.
@@ -111,7 +112,7 @@ async fn a_message_whose_envelope_went_ahead_has_begun_until_it_has_to_begin_ane
 #[tokio::test]
 async fn the_message_that_a_connection_is_opened_for_has_begun_and_those_behind_it_have_not() {
     let server = ScriptedServer::start().await;
-    server.on_next(1, Phase::Greeting, Behaviour::Delay(Duration::from_millis(900)));
+    server.on_next(1, Phase::Greeting, Behaviour::Delay(Duration::from_secs(3)));
     // Two messages in all have a place in the rate, and neither is one that was taken back.
     let url = format!("{}?maxConnections=1&rateLimit=2&rateDelta=600000", server.url());
     let pool = pool_at(&server, &url, deadlines());
