@@ -219,7 +219,7 @@ async fn dns_that_does_not_answer_is_a_note_and_takes_seconds_at_most() {
     let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let begun = Instant::now();
     let ran = place.run(&["check", "--dns-server", &silent.local_addr().unwrap().to_string()]);
-    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("does not answer what was asked for SPF, DMARC of regain.test"), "{ran:?}");
     assert!(!ran.stdout.contains("spf "), "{ran:?}");

@@ -217,7 +217,7 @@ async fn what_cannot_be_reached_is_told_with_the_other_ports() {
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let full = socket.listen(1).unwrap();
     let address = full.local_addr().unwrap();
-    let knock = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100));
+    let knock = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(500));
     let knocked = until("a full queue", || {
         let all: Vec<_> = (0..4).map(|_| knock()).collect();
         all.iter().any(Result::is_err).then_some(all)

@@ -32,7 +32,7 @@ fn a_command_waits_for_a_silent_server_no_longer_than_somebody_at_a_terminal_wou
         let told = place.run(command).wrong();
         assert!(told.contains("cannot be reached: it does not answer"), "{command:?}: {told}");
         assert!(!told.contains("hunter2"), "{told}");
-        assert!(begun.elapsed() < Duration::from_secs(10), "{command:?}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(20), "{command:?}: {:?}", begun.elapsed());
     }
 }
 

@@ -1,13 +1,13 @@
 //! `regain serve` and `regain dev`: starting, ending, and what must not start.
 
 use std::net::TcpListener;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use regain_smtp::Phase;
 use regain_smtp::testing::{Behaviour, ScriptedServer};
 use rustix::process::Signal;
 
-use crate::harness::{PATIENCE, Place};
+use crate::harness::Place;
 
 #[test]
 fn a_signal_ends_it_gracefully() {
@@ -33,7 +33,7 @@ async fn a_second_signal_ends_it_at_once_and_the_mail_goes_out_at_the_next_start
     let begun = Instant::now();
     server.signal(Signal::TERM);
     assert_eq!(server.ended().code(), Some(128 + 15));
-    assert!(begun.elapsed() < PATIENCE / 2, "it waited for the delivery");
+    assert!(begun.elapsed() < Duration::from_secs(15), "it waited for the delivery");
 
     relay.behave();
     let _server = place.start(&["serve"], &[]);

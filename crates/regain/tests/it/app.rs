@@ -78,7 +78,7 @@ impl Health for AlwaysOk {
 
 /// Deadlines that a test can wait out.
 pub fn short() -> Deadlines {
-    let brief = Duration::from_millis(300);
+    let brief = Duration::from_secs(1);
     Deadlines {
         connect: brief,
         tls: brief,

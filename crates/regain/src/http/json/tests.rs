@@ -70,10 +70,19 @@ fn a_refusal_never_quotes_what_was_sent() {
 
 #[test]
 fn many_keys_are_read_in_no_time() {
-    let keys: Vec<String> = (0..8_000).map(|i| format!("\"k{i}\":0")).collect();
-    let begun = std::time::Instant::now();
-    assert_eq!(status(format!("{{{}}}", keys.join(","))), 200);
-    assert!(begun.elapsed() < std::time::Duration::from_secs(1));
+    // The shortest of several times: a machine may be busy with others.
+    let time_of = |count: usize| {
+        let keys: Vec<String> = (0..count).map(|i| format!("\"k{i}\":0")).collect();
+        let body = format!("{{{}}}", keys.join(","));
+        let times = (0..5).map(|_| {
+            let begun = std::time::Instant::now();
+            assert_eq!(status(body.clone()), 200);
+            begun.elapsed()
+        });
+        times.min().unwrap()
+    };
+    let (few, many) = (time_of(1_000), time_of(8_000));
+    assert!(many < few * 24, "eight times as many took {many:?} instead of {few:?}");
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn wording() -> Wording {
 }
 
 fn settings(url: &str) -> WebhookSettings {
-    WebhookSettings::new(url, SECRET).unwrap().with_timeout(Duration::from_secs(1))
+    WebhookSettings::new(url, SECRET).unwrap().with_timeout(Duration::from_secs(3))
 }
 
 fn mailer_of(settings: WebhookSettings, clock: Arc<FakeClock>) -> WebhookMailer {
@@ -357,7 +357,7 @@ async fn silence_and_a_lost_connection_are_nobodys_fault() {
         let started = std::time::Instant::now();
         let error = failure(&Server::start(behaviour).await).await;
         assert!(matches!(error, DeliveryError::Later { kind: LaterKind::Unknown, .. }), "{error:?}");
-        assert!(started.elapsed() < Duration::from_secs(3));
+        assert!(started.elapsed() < Duration::from_secs(20));
     }
 }
 
