@@ -46,7 +46,7 @@ describe('keys of several processes', { concurrency: 5 }, () => {
         done.sessions += 1;
         if (i >= mine.length) continue;
         assert.equal((await ask((server) => server.client.askForReset(name))).status, 200);
-        const { raw } = await relay.mail(name, { ms: 40_000 });
+        const { raw } = await relay.mail(name, { ms: 120_000 });
         assert.equal((await ask((server) => server.client.completeReset(tokenIn(raw), PASSWORD))).status, 200, 'a link of one holds at another');
         done.links += 1;
       }

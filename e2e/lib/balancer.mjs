@@ -72,7 +72,7 @@ export class Balancer {
     child.once('error', (error) => (balancer.output += `${error.message}: apt-get install nginx-light haproxy (as ./test does)`));
     t.after(async () => {
       child.kill('SIGTERM');
-      await within(10_000, `end of ${program}`, ended);
+      await within(60_000, `end of ${program}`, ended);
     });
     try {
       await until(`${program} to listen`, () => listens(port));
@@ -122,6 +122,6 @@ export class Balancer {
       request.on('error', reject);
       request.end(body);
     });
-    return within(20_000, 'answer through the proxy', answer);
+    return within(60_000, 'answer through the proxy', answer);
   }
 }

@@ -33,7 +33,7 @@ mod example;
 const ENDLESS: &str = "endless@example.org";
 
 /// How long something that must come is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks `probe` until it has an answer.
 async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
@@ -110,7 +110,7 @@ async fn an_application_that_sends_the_mails_itself_walks_through_confirmation_a
     assert_eq!(mails(&data.join("mails")).len(), 3);
 
     stop.cancel();
-    tokio::time::timeout(Duration::from_secs(10), running).await.expect("it stops").unwrap();
+    tokio::time::timeout(Duration::from_secs(60), running).await.expect("it stops").unwrap();
 }
 
 /// Fails as often as it is told, then sends; writes down each call.

@@ -139,7 +139,7 @@ async fn an_application_with_regain_in_it_stops_when_it_is_told_and_starts_again
     app.relay.wait_for_messages(1).await;
     app.stop.cancel();
     let Embedded { relay, directory, port, running, .. } = app;
-    tokio::time::timeout(Duration::from_secs(10), running).await.expect("it stops").unwrap();
+    tokio::time::timeout(Duration::from_secs(60), running).await.expect("it stops").unwrap();
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
 
     let again = Embedded::start_over(relay, directory).await;

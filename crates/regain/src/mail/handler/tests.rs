@@ -76,7 +76,7 @@ fn mailer(ending: Ending) -> (HandlerMailer, Arc<Mutex<Vec<Call>>>) {
     };
     let delivery = HandlerDelivery::new(handler);
     assert_eq!(delivery.time_limit.as_secs(), 120);
-    (HandlerMailer::new(delivery.time_limit(Duration::from_millis(200)), links), calls)
+    (HandlerMailer::new(delivery.time_limit(Duration::from_secs(1)), links), calls)
 }
 
 fn parcel(purpose: Purpose) -> Parcel {

@@ -24,7 +24,7 @@ fn mailer_from(sender: &str, url: &str) -> SmtpMailer {
         reset_lifetime: Duration::from_secs(3600),
         confirm_lifetime: Duration::from_secs(86_400),
     });
-    let short = Duration::from_millis(300);
+    let short = Duration::from_secs(1);
     let deadlines = Deadlines { greeting: short, command: short, final_dot: short, ..Deadlines::default() };
     let pool = Pool::start(Settings::parse(url).unwrap(), deadlines, TrustRoots::System).unwrap();
     SmtpMailer::new(composer, pool)
