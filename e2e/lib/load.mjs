@@ -149,7 +149,7 @@ export class Load {
     // So long was it out of order.
     this.disturbed.at(-1).to = performance.now();
     const from = performance.now();
-    await Promise.all(clients.map((client) => inParallel(some(40), 4, async (name) => {
+    await Promise.all(clients.map((client) => inParallel(some(40), 2, async (name) => {
       this.outcomes.reset.set(name, await this.ask('reset', () => client.askForReset(name)));
     })));
     const failed = this.answers.filter(({ at, status }) => at >= from && status !== 200 && status !== 403);
