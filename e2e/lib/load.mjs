@@ -125,6 +125,7 @@ export class Load {
     this.disturbed.push(window);
     const value = await work();
     window.to = performance.now();
+    window.took = window.to - window.from;
     return value;
   }
 
@@ -203,6 +204,14 @@ export class Load {
     });
   }
 
+  /**
+   * Whether something that happened between two moments went on for longer than a lease may have left, which is renewed every
+   * ten seconds: on a slow disk it takes PostgreSQL that long to recover. What had no answer then may go out once more.
+   */
+  outlivedLease(first, last) {
+    return this.disturbed.some(({ from, to, took }) => took > 20_000 && to >= first && from <= last);
+  }
+
   async judgeMails(database, allowed) {
     const letters = new Map();
     for (const letter of await sql(database, `SELECT name_key, purpose, state, attempts, last_error FROM letters WHERE purpose <> 'password_changed'`)) {
@@ -221,7 +230,7 @@ export class Load {
     let copies = 0;
     for (const mail of this.received.byId.values()) {
       assert.equal(mail.differing, 0, 'copies are the same to the byte');
-      copies += mail.copies.length - 1;
+      if (!this.outlivedLease(mail.copies[0].at, mail.copies.at(-1).at)) copies += mail.copies.length - 1;
     }
     assert.ok(copies <= allowed, `${copies} copies`);
     for (const name of this.received.byName.keys()) assert.ok(letters.has(name), `a mail to ${name} without a letter`);
