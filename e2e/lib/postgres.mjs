@@ -104,7 +104,7 @@ export class Postgres {
   /** Starts it, on the same port each time, and waits until it takes connections. */
   async start() {
     try {
-      await this.program('pg_ctl', ['start', '-w', '-t', '60', '-D', this.data, '-l', this.log, '-o', `-p ${this.port}`]);
+      await this.program('pg_ctl', ['start', '-w', '-t', '300', '-D', this.data, '-l', this.log, '-o', `-p ${this.port}`]);
     } catch (error) {
       throw new Error(`PostgreSQL did not start: ${error.message}\n${await readFile(this.log, 'utf8').catch(() => '')}`);
     }
@@ -112,7 +112,7 @@ export class Postgres {
 
   /** Stops it: `fast` as an operator does, `immediate` as a crash does, with a recovery at the next start. */
   stop(how = 'fast') {
-    return this.program('pg_ctl', ['stop', '-w', '-t', '60', '-D', this.data, '-m', how]);
+    return this.program('pg_ctl', ['stop', '-w', '-t', '300', '-D', this.data, '-m', how]);
   }
 
   async restart(how = 'fast') {
@@ -122,7 +122,7 @@ export class Postgres {
 
   /** Makes a standby the primary, and waits until it takes writes. */
   promote() {
-    return this.program('pg_ctl', ['promote', '-w', '-t', '60', '-D', this.data]);
+    return this.program('pg_ctl', ['promote', '-w', '-t', '300', '-D', this.data]);
   }
 
   /** Ends it, whatever it does, and clears its files away. */

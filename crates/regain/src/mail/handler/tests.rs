@@ -162,7 +162,7 @@ async fn a_panic_ends_the_letter_and_not_the_courier() {
 async fn a_call_that_hangs_is_given_up_after_its_time_and_tried_again() {
     let error = failure(Ending::Never).await;
     let DeliveryError::Later { reason, kind: LaterKind::Other, .. } = error else { panic!("{error:?}") };
-    assert_eq!(reason, "the application's handler took longer than 200ms");
+    assert_eq!(reason, "the application's handler took longer than 1s");
 }
 
 #[tokio::test]
