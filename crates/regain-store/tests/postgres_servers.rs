@@ -86,14 +86,21 @@ async fn a_connection_that_fails_is_told_with_its_cause() {
     assert!(told.contains("error connecting to server: Connection refused"), "{told}");
 }
 
+/// A store whose role is no superuser, and the names of its database and of the role.
+async fn of_a_role() -> (PostgresStore, String, String) {
+    let url = Cluster::shared().fresh_database().await;
+    let name = url.rsplit('/').next().unwrap().to_owned();
+    let role = format!("role_of_{name}");
+    let made = format!("CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {name} TO {role}");
+    Cluster::shared().run(&name, &made).await;
+    let store = open(&url.replace("postgres@", &format!("{role}@")), PostgresOptions::default()).await;
+    (store, name, role)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_operator_has_to_mend_in_the_database_is_told_as_its_fault() {
-    let url = Cluster::shared().fresh_database().await;
-    let name = url.rsplit('/').next().unwrap();
-    let run = async |sql: &str| Cluster::shared().run(name, sql).await;
-    let role = format!("role_of_{name}");
-    run(&format!("CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {name} TO {role}")).await;
-    let store = open(&url.replace("postgres@", &format!("{role}@")), PostgresOptions::default()).await;
+    let (store, name, role) = of_a_role().await;
+    let run = async |sql: &str| Cluster::shared().run(&name, sql).await;
     let fails = async |with: &str| {
         let error = store.outbox_status().await.unwrap_err();
         assert!(matches!(&error, StoreError::Unavailable(why) if why.contains(with)), "{error}");
@@ -119,12 +126,8 @@ async fn what_the_operator_has_to_mend_in_the_database_is_told_as_its_fault() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn steps_that_can_be_done_do_not_hide_that_others_cannot() {
-    let url = Cluster::shared().fresh_database().await;
-    let name = url.rsplit('/').next().unwrap();
-    let run = async |sql: &str| Cluster::shared().run(name, sql).await;
-    let role = format!("role_of_{name}");
-    run(&format!("CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {name} TO {role}")).await;
-    let store = open(&url.replace("postgres@", &format!("{role}@")), PostgresOptions::default()).await;
+    let (store, name, role) = of_a_role().await;
+    let run = async |sql: &str| Cluster::shared().run(&name, sql).await;
     run(&format!("ALTER TABLE regain.letters OWNER TO postgres; GRANT SELECT ON regain.letters TO {role}"))
         .await;
     for _ in 0..3 {
