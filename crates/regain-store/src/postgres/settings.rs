@@ -95,6 +95,11 @@ pub enum SettingsError {
     /// An `@` in an option would be taken for the end of the user and the password.
     #[error("an @ behind the question mark must be written %40")]
     At,
+    /// A second `@` before the options: what is behind the first one would be taken for the server, and be asked of the DNS.
+    #[error(
+        "only one @ may stand before the question mark: in the user, the password and the name it is written %40"
+    )]
+    SecondAt,
     /// The client library refuses it.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
@@ -115,6 +120,9 @@ impl FromStr for PostgresSettings {
             return Err(SettingsError::At);
         }
         let (base, query) = apart(url);
+        if base.bytes().filter(|byte| *byte == b'@').count() > 1 {
+            return Err(SettingsError::SecondAt);
+        }
         let mut given = Given::default();
         let mut rest = Vec::new();
         for option in query.split('&').filter(|option| !option.is_empty()) {

@@ -112,6 +112,22 @@ fn an_at_in_an_option_is_refused_and_takes_nothing_for_the_user() {
 }
 
 #[test]
+fn a_password_with_an_at_in_it_is_not_looked_for_as_a_server() {
+    for url in [
+        "postgres://u:hun@ter2@db.example.org/a",
+        "postgres://u:hun@ter 2/x@127.0.0.1:5432/a?sslmode=disable",
+        "postgres://u@x:hunter2@db.example.org/a",
+        "postgres://u:hunter2@db.example.org/a@b",
+    ] {
+        assert_eq!(refused(url), SettingsError::SecondAt, "{url}");
+    }
+    let written = read("postgres://u%40x:hun%40ter2@db.example.org/a%40b");
+    assert_eq!(written.config.get_user(), Some("u@x"));
+    assert_eq!(written.config.get_password(), Some(&b"hun@ter2"[..]));
+    assert_eq!(written.config.get_dbname(), Some("a@b"));
+}
+
+#[test]
 fn a_password_is_never_shown() {
     for url in [
         "postgres://u:hunter2@db.example.org/a?sslmode=require",
