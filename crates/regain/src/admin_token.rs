@@ -110,7 +110,7 @@ async fn issue(
     // The store first: were the process to end in between, the next start would find no file and make another.
     if !store.put_admin_token(&id, replace, now).await? {
         tracing::info!(
-            "another process has made the administrator's token; `regain keys admin-token` makes one here"
+            "another process has made the administrator's token; `regain keys admin-token` makes one here, and ends that one"
         );
         return Ok(());
     }

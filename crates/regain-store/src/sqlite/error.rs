@@ -8,8 +8,8 @@ use rusqlite::{Error, ErrorCode, ffi};
 /// The database was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Its directory or file cannot be made.
-    #[error("cannot make the database {path}")]
+    /// Its directory or file cannot be made, or is another user's.
+    #[error("cannot make or open the database {path}")]
     Io {
         /// The database.
         path: PathBuf,
