@@ -135,7 +135,7 @@ mod tests {
 
     async fn keys_in(data: &Path) -> Keys {
         let config = Config { data_path: data.to_owned(), ..Config::default() };
-        Keys::open(&config, true, &MemoryStore::default(), &OsRng, NOW).await.unwrap()
+        Keys::open(&config, &MemoryStore::default(), &OsRng, NOW).await.unwrap()
     }
 
     async fn standing(keys: &Keys, store: &MemoryStore, file: &Path) -> AdminStanding {

@@ -245,8 +245,8 @@ pub(crate) fn words(error: &tokio_postgres::Error) -> String {
     };
     let advice = match code.code() {
         "42501" => {
-            "a right is missing: make the role the owner of the database, or let a role that may do so run `regain migrate` and \
-             grant what it made"
+            "a right is missing: let the role own the database and all that is in its schema regain, or let the owner run \
+             `regain migrate` and grant what it made"
         }
         // PostgreSQL passes over a schema without a word where the role has no USAGE on it.
         "42P01" | "42883" | "3F000" => {

@@ -150,13 +150,11 @@ impl Regain {
             }
         };
         let is_shared = Database::is_shared(config);
-        // PostgreSQL itself tells whether there were keys before.
-        let is_new = is_shared || !database_path(config).exists();
         let database = Arc::new(Database::open_to_serve(config, database).await?);
         let (store, clock) = (database.store(), database.clock());
         let rng: Arc<dyn Rng> = Arc::new(OsRng);
         // Before anything is changed: a process with other keys must leave everything as it is.
-        let keys = Keys::open(config, is_new, &*store, &*rng, clock.now()).await?;
+        let keys = Keys::open(config, &*store, &*rng, clock.now()).await?;
         let freed = database.free_claims_of_the_dead().await?;
         if freed > 0 {
             tracing::info!(freed, "letters that a process had claimed when it ended are tried again");

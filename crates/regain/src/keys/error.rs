@@ -79,11 +79,12 @@ impl std::fmt::Display for Disagreement {
             None => format!("put it back, or configure it as {setting}"),
             Some(_) => format!("configure the one in force, as {setting} or in its file"),
         };
-        write!(
-            f,
-            ": {remedy}; to put a new one in its place, name the one in force in {others}; if that is lost, stop all \
-             processes and run `regain keys accept` ({loss})"
-        )
+        write!(f, ": {remedy}")?;
+        // One whose time is over cannot be put in the place of another.
+        if !has_ended {
+            write!(f, "; to put a new one in its place, name the one in force in {others}")?;
+        }
+        write!(f, "; if that is lost, stop all processes and run `regain keys accept` ({loss})")
     }
 }
 

@@ -124,19 +124,13 @@ impl FoundKeys {
 
     /// Makes the keys that are missing, and writes the public half of the signing key down. Where another process on the same
     /// data path has made one since the look, that one counts.
-    pub(super) fn make_missing(self, is_new: bool, rng: &dyn Rng) -> Result<Keys, KeysError> {
+    pub(super) fn make_missing(self, rng: &dyn Rng) -> Result<Keys, KeysError> {
         let io = |error| KeysError::Io { path: self.folder.clone(), error };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(io)?;
         fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700)).map_err(io)?;
-        let warn_of = |name: &str, what: &'static str| {
-            if !is_new {
-                tracing::warn!(key = name, "a key is gone and made anew: {what}");
-            }
-        };
         let signing = match self.signing {
             Some(key) => key,
             None => {
-                warn_of(SIGNING, "all sessions end");
                 let key = SigningKey::generate()?;
                 let path = self.folder.join(SIGNING);
                 write_missing(&path, &signing_key_pem(&key)?)?;
@@ -147,7 +141,6 @@ impl FoundKeys {
         let token = match self.token {
             Some(key) => key,
             None => {
-                warn_of(TOKEN, "mails that wait for another attempt get new links");
                 let key = TokenKey::random(rng)?;
                 let path = self.folder.join(TOKEN);
                 write_missing(&path, &token_key_text(&key))?;

@@ -33,15 +33,14 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Reads the keys, makes those that are neither configured nor under the data path, and agrees with the database.
-    /// `is_new` says that there was no database: then a missing key is no loss.
+    /// Reads the keys, makes those that are neither configured nor under the data path, and agrees with the database. Where
+    /// the database remembers a key, none is made in its place.
     ///
     /// # Errors
     /// When a file cannot be read or written, or holds no key: a broken key is never replaced, since that would end all
     /// sessions. [`KeysError::Disagree`] where other processes work with other keys; then none is made.
     pub async fn open(
         config: &Config,
-        is_new: bool,
         store: &dyn Store,
         rng: &dyn Rng,
         now: Timestamp,
@@ -49,7 +48,7 @@ impl Keys {
         let found = FoundKeys::look(config)?;
         found.must_agree(store, now).await?;
         let sources = found.sources().clone();
-        let keys = found.make_missing(is_new, rng)?;
+        let keys = found.make_missing(rng)?;
         let agreement = agree::agree(keys.offer(), KeyIntent::Agree, &sources, store, now).await?;
         agree::log(&agreement);
         Ok(keys)
@@ -68,7 +67,7 @@ impl Keys {
     ) -> Result<(Self, KeyAgreement), KeysError> {
         let found = FoundKeys::look(config)?;
         let sources = found.sources().clone();
-        let keys = found.make_missing(false, rng)?;
+        let keys = found.make_missing(rng)?;
         let agreement = agree::agree(keys.offer(), KeyIntent::Replace, &sources, store, now).await?;
         Ok((keys, agreement))
     }

@@ -18,7 +18,7 @@ fn config(data: &Path) -> Config {
 }
 
 async fn open(config: &Config, store: &MemoryStore) -> Result<Keys, KeysError> {
-    Keys::open(config, true, store, &OsRng, NOW).await
+    Keys::open(config, store, &OsRng, NOW).await
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ fn processes_that_start_at_once_on_one_data_path_have_the_same_keys() {
     let data = tempfile::tempdir().unwrap();
     let looks: Vec<_> = (0..6).map(|_| FoundKeys::look(&config(data.path())).unwrap()).collect();
     let offers: Vec<KeyOffer> = std::thread::scope(|scope| {
-        let make = |found: FoundKeys| scope.spawn(|| found.make_missing(true, &OsRng).unwrap().offer());
+        let make = |found: FoundKeys| scope.spawn(|| found.make_missing(&OsRng).unwrap().offer());
         let starts: Vec<_> = looks.into_iter().map(make).collect();
         starts.into_iter().map(|start| start.join().unwrap()).collect()
     });
