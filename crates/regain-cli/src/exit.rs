@@ -101,7 +101,8 @@ fn of_postgres(error: &PostgresError) -> bool {
         PostgresError::Newer { .. } | PostgresError::Altered { .. } => true,
         // It is away, refuses the role, is being set up, moved into or brought up to date.
         PostgresError::Unreachable { .. } | PostgresError::Unusable { .. } | PostgresError::Lent(_) => false,
-        PostgresError::Encoding { .. } | PostgresError::Foreign(_) | PostgresError::NoRight { .. } => false,
+        PostgresError::Encoding { .. } | PostgresError::Foreign(_) => false,
+        PostgresError::NoRight { .. } | PostgresError::NoTableRight { .. } => false,
         PostgresError::Older(_) | PostgresError::Unfinished(_) => false,
     }
 }

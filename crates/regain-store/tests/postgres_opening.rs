@@ -139,6 +139,30 @@ async fn who_may_not_make_schemas_uses_one_that_was_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_looks_is_told_which_right_to_tables_is_missing() {
+    let (owners, name) = fresh().await;
+    open(&owners).await.unwrap();
+    let cluster = Cluster::shared();
+    let run = async |sql: &str| cluster.run(&name, sql).await;
+    run("CREATE ROLE \"No owner\" LOGIN; GRANT USAGE ON SCHEMA regain TO \"No owner\"; GRANT SELECT ON ALL TABLES IN SCHEMA regain TO \"No owner\"").await;
+    let settings: PostgresSettings =
+        format!("postgres://No%20owner@127.0.0.1:{}/{name}", cluster.port()).parse().unwrap();
+    let Err(PostgresError::NoTableRight { grant, .. }) = PostgresStore::pending_migrations(&settings).await
+    else {
+        panic!("it may write everything")
+    };
+    run(&format!("{grant}; REVOKE INSERT, UPDATE, DELETE ON regain.migrations FROM \"No owner\"")).await;
+    assert_eq!(PostgresStore::pending_migrations(&settings).await.unwrap(), Some(0));
+    assert_eq!(open(&settings).await.unwrap().outbox_status().await.unwrap().open, 0);
+    for right in ["INSERT", "UPDATE", "DELETE"] {
+        run(&format!("REVOKE {right} ON regain.tokens FROM \"No owner\"")).await;
+        let looked = PostgresStore::pending_migrations(&settings).await;
+        assert!(matches!(looked, Err(PostgresError::NoTableRight { .. })), "{right}");
+        run(&format!("GRANT {right} ON regain.tokens TO \"No owner\"")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_right_to_make_schemas_is_what_the_grant_gives() {
     let (_, name) = fresh().await;
     let cluster = Cluster::shared();

@@ -65,6 +65,17 @@ pub enum PostgresError {
         /// The SQL that gives it the right.
         grant: String,
     },
+    /// The role may not use all tables in it.
+    #[error(
+        "the role may not read and write all tables in the schema regain of the database {database} (PostgreSQL 42501): let \
+         their owner run {grant}"
+    )]
+    NoTableRight {
+        /// Where, without a password.
+        database: String,
+        /// The SQL that gives it the right.
+        grant: String,
+    },
     /// A newer Regain has migrated it, and says that this one cannot work with it.
     #[error(
         "the database {database} has schema {found}, but this version of Regain knows schemas up to {known} only; \

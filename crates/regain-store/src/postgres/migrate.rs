@@ -236,6 +236,22 @@ async fn refuse_without_right(step: &Transaction<'_>, database: &str) -> Result<
     }
 }
 
+/// Who may not use all tables is told so at once, and not by the first step that needs the right. The table of migrations is for
+/// reading alone, but to whoever applies them.
+async fn refuse_without_tables(step: &Transaction<'_>, database: &str) -> Result<(), PostgresError> {
+    let sql = "SELECT format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA regain TO %I', current_user)
+        FROM pg_class
+        WHERE relnamespace = to_regnamespace('regain')::oid AND relkind IN ('r', 'p') AND relname <> 'migrations'
+            AND NOT (has_table_privilege(pg_class.oid, 'SELECT') AND has_table_privilege(pg_class.oid, 'INSERT')
+                AND has_table_privilege(pg_class.oid, 'UPDATE') AND has_table_privilege(pg_class.oid, 'DELETE'))
+        LIMIT 1";
+    let row = step.query_opt(sql, &[]).await.map_err(unusable(database))?;
+    match row.map(|row| row.try_get(0)).transpose().map_err(unusable(database))? {
+        Some(grant) => Err(PostgresError::NoTableRight { database: database.to_owned(), grant }),
+        None => Ok(()),
+    }
+}
+
 /// How many migrations are missing, or `None` where there are no tables at all; changes nothing. What a start would refuse for
 /// its own sake is refused here too.
 pub(super) async fn pending(
@@ -251,6 +267,7 @@ pub(super) async fn pending(
             refuse_without_right(&step, &database).await?;
             return Ok(None);
         }
+        refuse_without_tables(&step, &database).await?;
         refuse_unfinished(&step, &database).await?;
         Ok(Some(pending))
     };

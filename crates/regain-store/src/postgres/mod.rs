@@ -96,7 +96,8 @@ impl PostgresStore {
     /// How many migrations the database would get by being opened; `None` where it is empty. Changes nothing.
     ///
     /// # Errors
-    /// See [`PostgresError`]; also [`PostgresError::NoRight`] and [`PostgresError::Unfinished`], as opening would say.
+    /// See [`PostgresError`]; also [`PostgresError::NoRight`] and [`PostgresError::Unfinished`], as opening would say, and
+    /// [`PostgresError::NoTableRight`], as steps would.
     pub async fn pending_migrations(settings: &PostgresSettings) -> Result<Option<usize>, PostgresError> {
         migrate::pending(settings, &tls::connector(settings)?).await
     }
